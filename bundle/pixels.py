@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 GREY_LEVELS = 255
 
@@ -15,4 +19,7 @@ def to_unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def to_grey_levels(unit: NDArray[np.float32]) -> NDArray[np.uint8]:
     """float32 of any shape → uint8: clipped to [0, 1], rounded half to even."""
-    return np.rint(np.clip(unit, 0.0, 1.0) * np.float32(GREY_LEVELS)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(np.clip(unit, 0.0, 1.0) * np.float32(GREY_LEVELS)).astype(
+        np.uint8
+    )
+    return levels

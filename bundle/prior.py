@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
 
+_WEIGHT_TOLERANCE = 1e-3
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -30,6 +32,7 @@ class Prior:
     cholesky: Float32
 
     def __post_init__(self) -> None:
+        """Refuse arrays that are no mixture."""
         k, latents = self.means.shape
         if self.weights.shape != (k,) or self.cholesky.shape != (k, latents, latents):
             raise ValueError(
@@ -38,7 +41,7 @@ class Prior:
             )
         if not all(np.isfinite(a).all() for a in (self.weights, self.means, self.cholesky)):
             raise ValueError("the prior holds values that are not finite")
-        if self.weights.min() < 0 or abs(float(self.weights.sum()) - 1.0) > 1e-3:
+        if self.weights.min() < 0 or abs(float(self.weights.sum()) - 1.0) > _WEIGHT_TOLERANCE:
             raise ValueError(f"prior weights must be >= 0 and sum to 1, not {self.weights}")
 
     @classmethod
@@ -81,7 +84,9 @@ class Prior:
         Returns:
             float32 [N, L]; row i depends on row i of the arguments only.
         """
-        component = np.searchsorted(np.cumsum(self.weights[:-1], dtype=np.float64), uniform, "right")
+        edges = np.cumsum(self.weights[:-1], dtype=np.float64)
+        component = np.searchsorted(edges, uniform, "right")
         # einsum without BLAS: a row's bits must not depend on how many rows there are.
         spread = np.einsum("nij,nj->ni", self.cholesky[component], normal, optimize=False)
-        return (self.means[component] + np.float32(temperature) * spread).astype(np.float32)
+        latents: Float32 = self.means[component] + np.float32(temperature) * spread
+        return latents

@@ -15,9 +15,11 @@ import io
 import os
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import ValidationError
@@ -150,7 +152,7 @@ def versions(root: Path) -> list[str]:
 
 def _version_key(version: str) -> tuple[tuple[int, ...], str]:
     parts = version.split(".")
-    return (tuple(int(p) for p in parts) if all(p.isdigit() for p in parts) else (-1,)), version
+    return (tuple(int(p) for p in parts) if all(p.isdecimal() for p in parts) else (-1,)), version
 
 
 def _version_folder(path: Path) -> Path:
@@ -202,7 +204,8 @@ def _unpack_directions(folder: Path, content: bytes) -> tuple[Float32, Prior]:
                 np.ascontiguousarray(arrays["prior_means"], np.float32),
                 np.ascontiguousarray(arrays["prior_cholesky"], np.float32),
             )
-    except (KeyError, ValueError, OSError) as error:
+    # Beside its own errors, numpy lets those of the archive and of a lone array through.
+    except (KeyError, ValueError, OSError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise BundleError(f"the directions in {folder} cannot be read: {error}") from error
     if not np.isfinite(rows).all():
         raise BundleError(f"the directions in {folder} hold values that are not finite")

@@ -1,0 +1,1 @@
+"""The ``latentserve`` command; each subcommand is imported only when it is called."""

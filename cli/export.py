@@ -1,0 +1,43 @@
+"""``latentserve export``: a training run becomes a model bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``export``."""
+    parser.add_argument("run", type=Path, help="run folder that `latentserve train` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="model folder, as models/NAME")
+    parser.add_argument("--data", type=Path, help="image set, if it has moved since the training")
+    parser.add_argument("--version", help="default: the next whole number")
+    parser.add_argument("--licence", help="of the bundle; default: the data's")
+    parser.add_argument("--seed", type=int, default=0, help="of the judge and the prior")
+    parser.epilog = "example:\n  latentserve export runs/faces-64 --out models/faces-64"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; 0 when the bundle is written."""
+    from pydantic import ValidationError
+
+    from bundle import BundleError
+    from export.exporter import ExportError, ExportOptions, export_run
+    from export.parity import ParityError
+    from training.data import DataError
+    from training.run import RunError
+
+    options = ExportOptions(version=args.version, licence=args.licence, seed=args.seed)
+    try:
+        written = export_run(
+            args.run, args.out, args.data, options, lambda line: print(line, file=sys.stderr)
+        )
+    except (BundleError, DataError, ExportError, ParityError, RunError, ValidationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(written)
+    return 0

@@ -1,0 +1,78 @@
+"""``latentserve train``: learn a VAE from an image set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+INTERRUPTED = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``train``."""
+    parser.add_argument("--preset", required=True, help="recipe; `latentserve presets` lists them")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the image set")
+    parser.add_argument("--out", type=Path, required=True, help="run folder to write")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and noise")
+    parser.add_argument("--epochs", type=int, help="instead of the preset's")
+    parser.add_argument("--batch-size", type=int, help="instead of the preset's (images)")
+    parser.add_argument("--limit", type=int, help="read at most so many images")
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="train through torch.compile (needs a C++ compiler)"
+    )
+    parser.epilog = (
+        "examples:\n"
+        "  latentserve train --preset faces-64 --data data/faces-64 --out runs/faces-64\n"
+        "  latentserve train --preset faces-64 --data data/faces-64 --out runs/faces-64 --resume"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 0 when finished, 130 when interrupted with a checkpoint, 1 when it cannot start."""
+    from pydantic import ValidationError
+
+    from training.callbacks import InterruptedRun
+    from training.data import DataError, load
+    from training.data.progress import show
+    from training.presets import PRESETS, Preset
+    from training.run import RunError, train
+
+    if args.preset not in PRESETS:
+        print(f"no preset {args.preset!r}; there are {', '.join(PRESETS)}", file=sys.stderr)
+        return 1
+    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        preset = Preset.model_validate({**PRESETS[args.preset].model_dump(), **given})
+        data = load(args.data, preset.image, limit=args.limit, progress=show("reading images"))
+        print(data.summary(), file=sys.stderr)
+        figures = train(
+            preset,
+            data,
+            args.out,
+            source=str(args.data),
+            seed=args.seed,
+            limit=args.limit,
+            resume=args.resume,
+            accelerator=args.accelerator,
+            compiled=args.compile,
+        )
+    except (DataError, RunError, ValidationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except InterruptedRun as error:
+        print(
+            f"interrupted; {error} is written, the same command with --resume goes on",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    print(f"{args.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    return 0

@@ -1,0 +1,57 @@
+"""The picture of a bundle: what it does, on held-out images.
+
+originals over reconstructions · draws from the fitted prior · each attribute slid from -1 to 1
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.batches import ordered_loader, to_unit
+from training.sheets import tile, to_images
+
+if TYPE_CHECKING:
+    from bundle import Prior
+    from training.data import Dataset
+    from training.models import VAE
+
+COLUMNS = 12
+SAMPLE_ROWS = 2
+MAX_ATTRIBUTES = 12
+SCALE = 2
+
+
+@torch.no_grad()
+def samples_picture(
+    network: VAE, test: Dataset, directions: NDArray[np.float32], prior: Prior
+) -> bytes:
+    """PNG bytes: two rows of originals and reconstructions, two of samples, one per attribute.
+
+    In an attribute's row every pair of columns is one face, at strength -1 and at 1 where that
+    changes what it has: without it on the left, with it on the right.
+    """
+    pixels, labels = next(iter(ordered_loader(test, 256)))
+    image = to_unit(pixels)
+    means = network.encoder(image).mean
+    rng = np.random.default_rng(1)
+    count = SAMPLE_ROWS * COLUMNS
+    drawn = prior.sample(
+        rng.random(count), rng.standard_normal((count, prior.dimension), np.float32)
+    )
+    samples = to_images(network.decoder(torch.from_numpy(drawn)))
+    rows = [to_images(image[:COLUMNS]), to_images(network.decoder(means[:COLUMNS]))]
+    rows += [samples[row * COLUMNS : (row + 1) * COLUMNS] for row in range(SAMPLE_ROWS)]
+    for index in range(min(len(directions), MAX_ATTRIBUTES)):
+        step = torch.from_numpy(directions[index])
+        has = labels[: COLUMNS // 2, index, None]
+        pair = torch.stack((means[: len(has)] - has * step, means[: len(has)] + (1 - has) * step), 1)
+        rows.append(to_images(network.decoder(pair.flatten(0, 1))))
+    buffer = io.BytesIO()
+    Image.fromarray(tile(rows, scale=SCALE)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,32 @@
+"""One request's context: who asks, until when, and what was measured on the way.
+
+service: caller, deadline, request id → Call → engine, batcher: queue_s, compute_s, codec_s, …
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Call:
+    """The context of one request, passed along with its data.
+
+    Attributes:
+        caller: Whom fairness and metrics go by.
+        deadline: When the answer is of no more use: seconds on the batcher's clock
+            (`time.monotonic`), None for never.
+        request_id: The id in the answer and in the log.
+        queue_s: Seconds spent waiting in queues, summed over the graphs.
+        compute_s: Seconds spent in micro-batches, summed over the graphs.
+        codec_s: Seconds spent decoding and encoding images.
+        batch_size: Items of the largest micro-batch that it rode in.
+    """
+
+    caller: str = "anonymous"
+    deadline: float | None = None
+    request_id: str = ""
+    queue_s: float = 0.0
+    compute_s: float = 0.0
+    codec_s: float = 0.0
+    batch_size: int = 0

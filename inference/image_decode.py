@@ -1,0 +1,215 @@
+"""Images in: bytes of unknown origin become exactly the array that the encoder takes.
+
+    bytes → format by its first bytes → size from the header, checked → pixels → upright
+          → grey or RGB, over white → crop and resize by `bundle.geometry` → uint8 [H, W, C]
+
+Knows no HTTP; believes no media type that a client states.
+
+1. No pixel is decoded before the header's size has passed the limits.
+2. Whatever the bytes are, the outcome is an array of the model's shape or a `ServingError`.
+3. Only five formats are read, each by its own decoder; nothing else in Pillow is reachable.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from bundle.geometry import placement
+from inference.errors import InvalidImage, ShapeMismatch, UnsupportedMediaType
+from inference.orientation import orientation
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
+
+    from bundle.manifest import ImageSpec
+
+INPUT_MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
+"""What `decode` reads; of an animation, its first frame."""
+
+MAX_SIDE = 65_535
+"""Pixels of a side: the most that JPEG can hold. Beyond it a resize needs memory out of all
+proportion to the number of pixels."""
+
+_DECODERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"RIFF", WebPImageFile),
+    (b"GIF8", GifImageFile),
+    (b"BM", BmpImageFile),
+)
+_FILTERS = {
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# `ImageLimits` is the limit here, and it refuses; Pillow's own warning would only add noise.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What an image may cost before it is decoded.
+
+    Attributes:
+        max_image_pixels: Width × height of a source image at most.
+    """
+
+    max_image_pixels: int
+
+    def __post_init__(self) -> None:
+        """Refuse a limit that no image could keep to."""
+        if self.max_image_pixels < 1:
+            raise ValueError(f"max_image_pixels is {self.max_image_pixels}; it must be at least 1")
+
+
+def decode(data: bytes, spec: ImageSpec, limits: ImageLimits) -> NDArray[np.uint8]:
+    """Decode one image and lay it on the model's size.
+
+    Args:
+        data: A whole PNG, JPEG, WebP, GIF or BMP file of any size and mode.
+        spec: The model's size, channels, crop rule and resize filter.
+        limits: Checked against the header, before any pixel is decoded.
+
+    Returns:
+        uint8 [H, W, C], upright by its EXIF orientation, transparent parts over white.
+
+    Raises:
+        UnsupportedMediaType: The bytes begin like none of the five formats.
+        InvalidImage: Empty, damaged, cut short, or larger than the limits.
+    """
+    if not data:
+        raise InvalidImage("the image is empty: 0 bytes; send the file's content")
+    decoder = _decoder(data)
+    try:
+        image = decoder(io.BytesIO(data))
+        _check_size(image.size, limits)
+        image.load()
+        return _place(_over_white(_upright(image), spec.channels), spec)
+    except (MemoryError, InvalidImage):
+        raise
+    # Pillow's decoders answer damaged bytes with whatever exception they stumble into (OSError,
+    # SyntaxError, struct.error, IndexError, zlib.error, …); all of them mean the same here.
+    except Exception as error:
+        raise InvalidImage(
+            f"the {decoder.format} image of {len(data)} bytes is damaged or cut short "
+            f"({_first_line(error)}); send the whole file"
+        ) from error
+
+
+def fit(array: NDArray[Any], spec: ImageSpec) -> NDArray[np.uint8]:
+    """Lay an image that is an array already on the model's size.
+
+    Args:
+        array: uint8 [h, w, c] or [h, w]; c is 1 (grey), 3 (RGB) or 4 (RGBA).
+        spec: As in `decode`.
+
+    Returns:
+        uint8 [H, W, C]; the same values if the array has that shape already.
+
+    Raises:
+        ShapeMismatch: Another shape or datatype.
+        InvalidImage: A side is longer than 65,535 pixels.
+    """
+    grey_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 3, 4})  # noqa: PLR2004 - [h, w] or [h, w, c]
+    if array.dtype != np.uint8 or not grey_or_colour or 0 in array.shape:
+        raise ShapeMismatch(
+            f"an image array is {array.dtype.name} {list(array.shape)}, but must be uint8 "
+            "[h, w, c] with 1, 3 or 4 channels",
+            details={"expected": list(spec.shape), "got": list(array.shape)},
+        )
+    if array.shape == spec.shape:
+        return np.ascontiguousarray(array)
+    _check_sides(array.shape[1], array.shape[0])
+    flat = array[:, :, 0] if array.shape[2:] == (1,) else array
+    image = Image.fromarray(np.ascontiguousarray(flat))
+    return _place(_over_white(image, spec.channels), spec)
+
+
+def _decoder(data: bytes) -> type[ImageFile]:
+    for magic, decoder in _DECODERS:
+        if data.startswith(magic) and (magic != b"RIFF" or data[8:12] == b"WEBP"):
+            return decoder
+    raise UnsupportedMediaType(
+        f"the bytes begin with {data[:12]!r}, which is no image format that is read here; send "
+        "PNG, JPEG, WebP, GIF or BMP",
+        details={"accepted": list(INPUT_MEDIA_TYPES)},
+    )
+
+
+def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise InvalidImage(f"the image is {width} × {height} pixels: there is nothing in it")
+    _check_sides(width, height)
+    if width * height > limits.max_image_pixels:
+        raise InvalidImage(
+            f"the image has {width * height / 1e6:.3g} megapixels ({width} × {height}), the limit "
+            f"is {limits.max_image_pixels / 1e6:.3g}; shrink it, or ask the operator to raise "
+            "`max_image_pixels`",
+            details={"width": width, "height": height, "limit": limits.max_image_pixels},
+        )
+
+
+def _check_sides(width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE:
+        raise InvalidImage(
+            f"the image is {width} × {height} pixels, a side may have {MAX_SIDE}; cut it in parts"
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _TURNS.get(orientation(image.info.get("exif")))
+    return image if turn is None else image.transpose(turn)
+
+
+def _over_white(image: Image.Image, channels: int) -> Image.Image:
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode.startswith("I;16"):
+        # Pillow would clip at 255; the high byte is what it keeps of 16-bit colour, too.
+        high = (np.asarray(image) >> 8).astype(np.uint8)
+        return Image.fromarray(high).convert(mode)
+    if image.has_transparency_data:
+        see_through = image.convert("RGBA")
+        image = Image.new("RGB", image.size, (255, 255, 255))
+        image.paste(see_through, mask=see_through.getchannel("A"))
+    return image.convert(mode)
+
+
+def _place(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    where = placement(image.width, image.height, spec)
+    resized = image.resize(where.size, _FILTERS[spec.resize], box=where.box)
+    canvas = np.zeros(spec.shape, np.uint8)
+    left, top = where.offset
+    width, height = where.size
+    canvas[top : top + height, left : left + width] = np.asarray(resized).reshape(
+        height, width, spec.channels
+    )
+    return canvas
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).splitlines()
+    return text[0][:120] if text else type(error).__name__

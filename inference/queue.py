@@ -1,0 +1,262 @@
+"""The micro-batcher's bookkeeping: which rows wait, which ride together, who is answered what.
+
+    rows [n, …] → ticket → its caller's line → parts → batch [size ≤ max_batch_size, …]
+    outputs [size, …] → parts put together → the ticket's answer, row i for row i
+
+Plain and synchronous: time comes in as an argument (seconds on any one clock), answers go out by
+one callback. Knows no event loop, no threads and no model.
+
+1. Every ticket ends exactly once: answered through ``answer``, or withdrawn by its caller.
+2. No more than ``max_queue_size`` items wait; no batch has more than ``max_batch_size``.
+3. What is cancelled, expired or failed leaves its line at once and enters no later batch.
+4. Rows of a failed batch are tried a second time, each ticket alone, and never a third.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference.drain import DrainRate
+from inference.errors import (
+    DeadlineExceeded,
+    InferenceFailed,
+    InvalidRequest,
+    QueueFull,
+    ServingError,
+    TooManyItems,
+)
+from inference.lines import Lines
+from inference.ticket import Batch, BatchLimits, Outputs, Part, Rows, Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference.call import Call
+
+
+class TicketQueue:
+    """Tickets in lines by caller, formed into batches, put together from their outputs.
+
+    Args:
+        limits: What it may hold.
+        answer: Called once with each ticket that ends other than by `cancel`, and with its
+            outputs (row i belongs to row i of the ticket) or the error that ended it.
+    """
+
+    def __init__(
+        self, limits: BatchLimits, answer: Callable[[Ticket, Outputs | ServingError], None]
+    ) -> None:
+        """An empty queue."""
+        self.limits = limits
+        self.in_flight_items = 0
+        self.in_flight_batches = 0
+        self.drain_rate = DrainRate()
+        self._answer = answer
+        self._numbers = count()
+        self._live: dict[int, Ticket] = {}
+        self._lines = Lines()
+        self._second_tries: deque[Part] = deque()
+        self._deadlines: list[tuple[float, int]] = []
+        self._kept_for_newcomers = 0
+
+    @property
+    def queued_items(self) -> int:
+        """Rows that wait for their first batch."""
+        return self._lines.items
+
+    @property
+    def idle(self) -> bool:
+        """Whether no ticket waits and no batch is on its way."""
+        return not self._live and not self.in_flight_batches
+
+    @property
+    def next_deadline(self) -> float | None:
+        """The earliest deadline of a ticket that has not ended."""
+        while self._deadlines and self._deadlines[0][1] not in self._live:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    @property
+    def held_until(self) -> float | None:
+        """Until when a batch that is not full waits for more items; None if nothing waits."""
+        oldest = self._lines.oldest_arrival
+        return None if oldest is None else oldest + self.limits.max_queue_delay_ms / 1000
+
+    def put(self, rows: Rows, call: Call, now: float) -> Ticket:
+        """Queue ``rows`` [n, …] for ``call``.
+
+        Raises:
+            InvalidRequest: There is no row.
+            TooManyItems: n is more than the queue ever holds.
+            DeadlineExceeded: The call's deadline has passed already.
+            QueueFull: There is no room for n items now.
+        """
+        if call.deadline is not None and call.deadline <= now:
+            raise DeadlineExceeded(
+                f"the deadline passed {(now - call.deadline) * 1e3:.0f} ms before the request "
+                "was queued; send it with a larger deadline"
+            )
+        self._check_room(len(rows), call.caller)
+        ticket = Ticket(next(self._numbers), rows, call, now)
+        self._live[ticket.number] = ticket
+        self._lines.add(ticket)
+        if call.deadline is not None:
+            heapq.heappush(self._deadlines, (call.deadline, ticket.number))
+            self._forget_past_deadlines()
+        return ticket
+
+    def cancel(self, ticket: Ticket, now: float) -> None:
+        """The caller has gone: the ticket ends unanswered; nothing happens if it has ended."""
+        if ticket.number in self._live:
+            self._end(ticket, now)
+
+    def expire(self, now: float) -> None:
+        """Answer every ticket whose deadline has passed, whether its rows wait or are in flight."""
+        while (deadline := self.next_deadline) is not None and deadline <= now:
+            ticket = self._live[heapq.heappop(self._deadlines)[1]]
+            waited_ms = (now - ticket.arrived) * 1e3
+            error = DeadlineExceeded(
+                f"not finished by its deadline, {waited_ms:.0f} ms after it was queued; "
+                f"{ticket.landed} of {ticket.size} items were done; send fewer items or a larger "
+                "deadline"
+            )
+            self._end(ticket, now, error)
+
+    def take(self, now: float, *, patient: bool = True) -> Batch | None:
+        """Form the next batch, or None if nothing is to leave now.
+
+        Args:
+            now: Tickets whose deadline has passed by now are answered, not taken.
+            patient: Whether a batch that is not full may be held back (`max_queue_delay_ms`).
+        """
+        self.expire(now)
+        while self._second_tries:
+            part = self._second_tries.popleft()
+            if part.ticket.number in self._live:
+                return self._depart([part], now, second_try=True)
+        if not self.queued_items or (patient and self._held_back(now)):
+            return None
+        return self._depart(self._lines.take(self.limits.max_batch_size), now)
+
+    def complete(self, batch: Batch, outputs: Outputs, now: float) -> None:
+        """Hand out the outputs of ``batch``, each [size, …] (`check_rows`), as views."""
+        self._arrive(batch, now)
+        first = 0
+        for part in batch.parts:
+            last = first + part.size
+            if part.ticket.number in self._live:
+                views = tuple(output[first:last] for output in outputs)
+                self._deliver(part, batch.size, views, now)
+            first = last
+
+    def fail(self, batch: Batch, error: BaseException, now: float) -> None:
+        """The run of ``batch`` failed: its one ticket fails, or each of several is tried alone."""
+        self._arrive(batch, now)
+        if len(batch.parts) > 1:
+            self._second_tries.extend(batch.parts)
+            return
+        ticket = batch.parts[0].ticket
+        if ticket.number in self._live:
+            self._end(ticket, now, _as_serving_error(error))
+
+    def _check_room(self, items: int, caller: str) -> None:
+        limit = self.limits.max_queue_size
+        if items < 1:
+            raise InvalidRequest("the request holds 0 items; send at least one")
+        if items > limit:
+            raise TooManyItems(
+                f"the request holds {items} items, and the queue takes at most {limit} "
+                "(max_queue_size); split the request"
+            )
+        waiting = self._lines.items
+        newcomer = caller not in self._lines
+        if not waiting:
+            self._kept_for_newcomers = 0
+        kept = 0 if newcomer else self._kept_for_newcomers
+        if waiting + items <= limit - kept:
+            return
+        if newcomer:
+            # Whoever fills the queue again and again would shut the others out: from now until
+            # the queue runs empty, an eighth is kept for callers that have nothing in it.
+            self._kept_for_newcomers = max(1, limit // 8)
+        seconds = self.drain_rate.seconds_for(waiting)
+        raise QueueFull(
+            f"{waiting} items are queued and this request brings {items} more, but the limit is "
+            f"{limit} (max_queue_size); try again in {seconds:.2f} s, or send less at once",
+            retry_after_s=seconds,
+        )
+
+    def _forget_past_deadlines(self) -> None:
+        # Deadlines of tickets that ended early stay in the heap; keep them a constant factor.
+        if len(self._deadlines) > 2 * len(self._live) + 64:
+            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._live]
+            heapq.heapify(self._deadlines)
+
+    def _held_back(self, now: float) -> bool:
+        limits = self.limits
+        if not limits.max_queue_delay_ms or self.queued_items >= limits.max_batch_size:
+            return False
+        until = self.held_until
+        return until is not None and now < until
+
+    def _depart(self, parts: list[Part], now: float, *, second_try: bool = False) -> Batch:
+        size = 0
+        for part in parts:
+            size += part.size
+            if part.ticket.started is None:
+                part.ticket.started = now
+        if not self.in_flight_batches:
+            self.drain_rate.begin(now)
+        self.in_flight_batches += 1
+        self.in_flight_items += size
+        return Batch(tuple(parts), size, now, second_try)
+
+    def _arrive(self, batch: Batch, now: float) -> None:
+        self.in_flight_batches -= 1
+        self.in_flight_items -= batch.size
+        # Rows on their second try have made room in the queue before.
+        self.drain_rate.add(0 if batch.second_try else batch.size, now)
+
+    def _deliver(self, part: Part, batch_size: int, outputs: Outputs, now: float) -> None:
+        ticket = part.ticket
+        ticket.landed += part.size
+        ticket.call.batch_size = max(ticket.call.batch_size, batch_size)
+        ticket.parts.append((part.start, outputs))
+        if ticket.landed == ticket.size:
+            self._end(ticket, now, _put_together(ticket.parts))
+
+    def _end(
+        self, ticket: Ticket, now: float, outcome: Outputs | ServingError | None = None
+    ) -> None:
+        del self._live[ticket.number]
+        self._lines.remove(ticket)
+        started = now if ticket.started is None else ticket.started
+        ticket.call.queue_s += started - ticket.arrived
+        ticket.call.compute_s += now - started
+        if outcome is not None:
+            self._answer(ticket, outcome)
+
+
+def _put_together(parts: list[tuple[int, Outputs]]) -> Outputs | ServingError:
+    if len(parts) == 1:
+        return parts[0][1]
+    in_order = [outputs for _, outputs in sorted(parts, key=lambda part: part[0])]
+    try:
+        return tuple(np.concatenate(pieces) for pieces in zip(*in_order, strict=True))
+    except ValueError as error:  # the graph gave outputs of other shapes from batch to batch
+        return _as_serving_error(error)
+
+
+def _as_serving_error(error: BaseException) -> ServingError:
+    if isinstance(error, ServingError):
+        return error
+    failure = InferenceFailed(
+        "the model's run failed; the cause is in the server's log under this request's id"
+    )
+    failure.__cause__ = error
+    return failure

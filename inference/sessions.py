@@ -1,0 +1,174 @@
+"""ONNX Runtime sessions: a graph's bytes become something that can be awaited with rows.
+
+    ONNX bytes, device → session; rows [n, …] → a worker thread → session.run → outputs, each [n, …]
+
+Knows no bundle and no batching. What ONNX Runtime says of a failure stays inside the exception's
+cause; clients are told that it failed.
+
+1. A session on CPU computes on its calling thread alone, and none of its threads spins: one
+   calling thread per core is faster than several threads per call, and cores may be shared.
+2. ``cuda`` is CUDA or an error, never a silent CPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+
+import onnxruntime as ort
+
+from inference.errors import InferenceFailed
+from inference.ticket import check_rows
+
+if TYPE_CHECKING:
+    from inference.ticket import Outputs, Rows
+
+_logger = logging.getLogger(__name__)
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+_ERRORS_ONLY = 3
+_CUDA_OPTIONS = {
+    # The default tries every algorithm at each new batch size, and may choose another for each.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    # A bundle states its parity for float32; TF32 has 10 bits of mantissa.
+    "use_tf32": "0",
+}
+
+
+class DeviceUnavailable(RuntimeError):  # noqa: N818  (says what is the matter, as its siblings do)
+    """The device that was asked for cannot be used; the message says why and what to do."""
+
+
+class OrtGraph:
+    """One ONNX graph with one input, run in a bounded pool of threads.
+
+    Args:
+        name: What logs and metrics call it.
+        session: The opened session.
+        executor: Its threads are the only ones that run the session; graphs may share it.
+
+    Attributes:
+        name: As above.
+        providers: ONNX Runtime's execution providers, the one in use first.
+    """
+
+    def __init__(
+        self, name: str, session: ort.InferenceSession, executor: ThreadPoolExecutor
+    ) -> None:
+        """Keep session and threads."""
+        self.name = name
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self._session = session
+        self._executor = executor
+        self._input: str = session.get_inputs()[0].name
+
+    async def __call__(self, rows: Rows) -> Outputs:
+        """Run one batch on a thread of the pool.
+
+        Args:
+            rows: [n, …], of the graph's datatype.
+
+        Returns:
+            Every output of the graph, [n, …], row i belongs to row i.
+
+        Raises:
+            InferenceFailed: The run failed, or an output has not n rows.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            outputs = await loop.run_in_executor(self._executor, self._run, rows)
+        # ONNX Runtime's exceptions have no base class of their own.
+        except Exception as error:
+            raise InferenceFailed(
+                f"the {self.name}'s run failed; the cause is in the server's log under this "
+                "request's id"
+            ) from error
+        check_rows(outputs, len(rows))
+        return outputs
+
+    def close(self) -> None:
+        """Stop the threads once they are idle; a shared pool stops for all of its graphs."""
+        self._executor.shutdown()
+
+    def _run(self, rows: Rows) -> Outputs:
+        return tuple(self._session.run(None, {self._input: rows}))
+
+
+def open_session(
+    model: bytes,
+    *,
+    device: Literal["auto", "cpu", "cuda"],
+    threads: int,
+    name: str = "graph",
+    executor: ThreadPoolExecutor | None = None,
+) -> OrtGraph:
+    """Open a graph on a device.
+
+    Args:
+        model: The ONNX file's bytes.
+        device: ``cuda`` insists on a GPU, ``auto`` takes one where it works, ``cpu`` never.
+        threads: Batches that run at once.
+        name: What logs and metrics call the graph.
+        executor: Threads to share with other graphs; by default it has ``threads`` of its own.
+
+    Raises:
+        DeviceUnavailable: ``cuda`` was asked for and cannot be used.
+    """
+    # Only from here on: importing this module must not change how a host program logs.
+    ort.set_default_logger_severity(_ERRORS_ONLY)
+    session = _open_on_cuda(model) if device != "cpu" and _lists_cuda() else None
+    if device == "cuda" and session is None:
+        raise DeviceUnavailable(_why_no_cuda())
+    if session is None:
+        session = _session(model, [CPU])
+    pool = executor or ThreadPoolExecutor(threads, thread_name_prefix=name)
+    return OrtGraph(name, session, pool)
+
+
+def _lists_cuda() -> bool:
+    return CUDA in ort.get_available_providers()
+
+
+def _open_on_cuda(model: bytes) -> ort.InferenceSession | None:
+    """A session whose first provider is CUDA, or None: the GPU build lists it on any host."""
+    # The pip wheels of CUDA lie where the loader does not look; what is missing is told by print.
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    try:
+        session = _session(model, [(CUDA, _CUDA_OPTIONS), CPU])
+    # ONNX Runtime's exceptions have no base class of their own; each means that CUDA is not there.
+    except Exception:
+        _logger.warning("CUDA did not start: %s", said.getvalue(), exc_info=True)
+        return None
+    return session if session.get_providers()[0] == CUDA else None
+
+
+def _why_no_cuda() -> str:
+    listed = ", ".join(ort.get_available_providers())
+    if not _lists_cuda():
+        return (
+            f"device is cuda, but this onnxruntime has no {CUDA} (it has {listed}): install "
+            "latentserve[gpu] in an environment without the cpu extra, or choose device cpu or auto"
+        )
+    return (
+        f"device is cuda, but {CUDA} did not start: check that `nvidia-smi` shows a GPU here and "
+        "that its driver suits onnxruntime-gpu, or choose device cpu or auto"
+    )
+
+
+def _session(
+    model: bytes, providers: list[str | tuple[str, dict[str, str]]]
+) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Its fallback opens a session on CPU in the middle of a run, and says so on stdout only.
+    return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)

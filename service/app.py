@@ -1,0 +1,243 @@
+"""The data plane: one plain ASGI application in front of everything that the worker answers.
+
+ASGI head → route → body (bounded) → handler under its deadline → reply with the common headers
+                                   └ any failure → the JSON envelope
+
+Knows HTTP and the table of routes; leaves pixels to the handlers and batches to the engine.
+
+1. Every request ends in exactly one reply and one count, unless its caller left.
+2. A caller that leaves cancels its work.
+3. Whatever goes wrong, the answer is the envelope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from inference.call import Call
+from inference.errors import DeadlineExceeded, InvalidRequest
+from service import guest, routes
+from service.envelope import failure
+from service.pages import check_ready
+from service.runtime import Runtime
+from service.telemetry import UNKNOWN_ROUTE
+from service.wire import (
+    ClientLeft,
+    Reply,
+    Request,
+    head_of,
+    parse_query,
+    read_body,
+    replay,
+    request_id,
+    send_reply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from service.guest import Hosted
+    from service.settings import Settings
+
+access_logger = logging.getLogger("latentserve.access")
+_CLIENT_LEFT = 499
+
+
+def create_app(
+    settings: Settings, *, runtime: Runtime | None = None, hosted: Hosted | None = None
+) -> DataPlane:
+    """The ASGI application of one worker.
+
+    Args:
+        settings: The server's settings.
+        runtime: Opened and closed by the caller; without one the application makes its own and
+            opens it in its lifespan.
+        hosted: An application to send some paths, and the lifespan, to.
+    """
+    return DataPlane(runtime or Runtime(settings), hosted)
+
+
+class DataPlane:
+    """The application; see the module's head."""
+
+    def __init__(self, runtime: Runtime, hosted: Hosted | None) -> None:
+        """Keep the worker's runtime and the application behind this one."""
+        self.runtime = runtime
+        self._hosted = hosted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection scope."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            if self._hosted is None:
+                await self._live(receive, send)
+            else:
+                await self._hosted.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = head_of(scope)
+        call = Call(request_id=request_id(headers))
+        label, slug, data = UNKNOWN_ROUTE, "ok", False
+        try:
+            if self._is_hosted(scope):
+                label = scope["path"]
+                reply = await self._pass_on(scope, headers, receive, call)
+                slug = "ok" if reply.status < HTTPStatus.BAD_REQUEST else "hosted_error"
+            else:
+                route = routes.find(scope["method"], scope["path"])
+                label, data = route.path, route.data
+                reply = await self._answer(route, scope, headers, receive, call)
+        except ClientLeft:
+            self._count(label, _CLIENT_LEFT, "client_left", started, call)
+            return
+        except Exception as error:
+            reply, slug = failure(error, call.request_id)
+        self._count(label, reply.status, slug, started, call)
+        head_only = scope["method"] == "HEAD"
+        await send_reply(send, reply, self._common_headers(call, data=data), head_only=head_only)
+
+    async def _answer(
+        self,
+        route: routes.Route,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        call: Call,
+    ) -> Reply:
+        request = Request(
+            scope["method"], scope["path"], headers, parse_query(scope["query_string"]), b"", call
+        )
+        if not route.data:
+            return await route.handler(self.runtime, request, route)
+        check_ready(self.runtime)
+        async with self._deadline(headers, call):
+            request.body = await read_body(receive, headers, self.runtime.settings.max_body_bytes)
+            async with _cancelled_if_caller_leaves(receive):
+                reply = await route.handler(self.runtime, request, route)
+        return reply
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self, headers: Mapping[bytes, bytes], call: Call) -> AsyncGenerator[None]:
+        limit_ms = self.runtime.settings.deadline_ms
+        deadline_ms = min(_deadline_ms(headers, limit_ms), limit_ms)
+        call.deadline = time.monotonic() + deadline_ms / 1000
+        try:
+            async with asyncio.timeout(deadline_ms / 1000):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"no answer within {deadline_ms:g} ms; ask for less, or allow more by "
+                f"X-Deadline-Ms (at most {limit_ms:g})"
+            ) from None
+
+    def _is_hosted(self, scope: Scope) -> bool:
+        if self._hosted is None or scope["path"] not in self._hosted.methods:
+            return False
+        method = self._hosted.methods[scope["path"]]
+        if scope["method"] != method:
+            raise routes.wrong_method(scope["method"], scope["path"], [method])
+        return True
+
+    async def _pass_on(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, call: Call
+    ) -> Reply:
+        """Let the hosted application answer, under our limits of body, time and patience."""
+        assert self._hosted is not None
+        messages: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            messages.append(message)
+
+        async with self._deadline(headers, call):
+            body = await read_body(receive, headers, self.runtime.settings.max_body_bytes)
+            with_id = [*scope["headers"], (b"x-request-id", call.request_id.encode())]
+            async with _cancelled_if_caller_leaves(receive):
+                await self._hosted.app({**scope, "headers": with_id}, replay(body, receive), keep)
+        return guest.reply(messages, call.request_id)
+
+    def _common_headers(self, call: Call, *, data: bool) -> dict[str, str]:
+        headers = {"X-Request-ID": call.request_id}
+        with contextlib.suppress(Exception):
+            headers["X-Model-Version"] = self.runtime.engine.bundle.manifest.version
+        if data:
+            headers["X-Batch-Size"] = str(call.batch_size)
+            headers["Server-Timing"] = (
+                f"queue;dur={call.queue_s * 1000:.3f}, compute;dur={call.compute_s * 1000:.3f}, "
+                f"codec;dur={call.codec_s * 1000:.3f}"
+            )
+        return headers
+
+    def _count(self, label: str, status: int, slug: str, started: float, call: Call) -> None:
+        seconds = time.perf_counter() - started
+        self.runtime.telemetry.observe_request(label, status, slug, seconds)
+        if self.runtime.settings.access_log:
+            access_logger.info(
+                "%s %d %s %.1f ms batch %d id %s",
+                label, status, slug, seconds * 1000, call.batch_size, call.request_id,
+            )  # fmt: skip
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self.runtime.open()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        self.runtime.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.runtime.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+@contextlib.asynccontextmanager
+async def _cancelled_if_caller_leaves(receive: Receive) -> AsyncGenerator[None]:
+    """Cancel the block, and raise `ClientLeft`, when the connection closes meanwhile."""
+    task = asyncio.current_task()
+    assert task is not None
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if left and task.uncancel() == 0:
+            raise ClientLeft from None
+        raise
+    finally:
+        watcher.cancel()
+
+
+def _deadline_ms(headers: Mapping[bytes, bytes], default_ms: float) -> float:
+    sent = headers.get(b"x-deadline-ms")
+    if sent is None:
+        return default_ms
+    try:
+        value = float(sent)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidRequest(
+            f"X-Deadline-Ms is {sent[:40].decode('latin-1')!r}, but must be a number of "
+            "milliseconds above 0; correct or drop it"
+        )
+    return value

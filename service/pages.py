@@ -1,0 +1,135 @@
+"""Health, metrics, and the pages that people read: plain HTML that needs no other host.
+
+runtime, routes → text
+
+Knows no model and no image.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from inference.errors import NotReady, ShuttingDown
+from service import openapi, telemetry
+from service.rendering import json_bytes
+from service.wire import Reply
+
+if TYPE_CHECKING:
+    from service.routes import Route
+    from service.runtime import Runtime
+    from service.wire import Request
+
+_HTML = "text/html; charset=utf-8"
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
+    "color-scheme:light dark}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
+    "h2{margin-top:2.5rem;border-top:1px solid #8886;padding-top:1rem}"
+    "table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;"
+    "text-align:left;vertical-align:top}"
+)
+
+
+async def live(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """200 while the process answers."""
+    return Reply(json_bytes({"status": "live"}))
+
+
+async def ready(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """200 once every batch size is warmed up, and until the shutdown begins."""
+    check_ready(runtime)
+    return Reply(json_bytes({"status": "ready"}))
+
+
+async def metrics(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """This worker's metrics in Prometheus' text format."""
+    return Reply(runtime.telemetry.exposition(), telemetry.CONTENT_TYPE)
+
+
+async def openapi_json(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """This document."""
+    return Reply(json_bytes(document()))
+
+
+async def docs(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """The OpenAPI document as a page."""
+    return Reply(_docs_page(), _HTML)
+
+
+async def index(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """Links to everything that answers GET."""
+    return Reply(_index_page(), _HTML)
+
+
+def check_ready(runtime: Runtime) -> None:
+    """Raise unless the worker takes requests.
+
+    Raises:
+        NotReady: It is still warming up.
+        ShuttingDown: It drains.
+    """
+    state = runtime.engine.admission.state
+    if state == "starting":
+        raise NotReady("the model is warming up; try again in a moment", retry_after_s=1.0)
+    if state == "draining":
+        raise ShuttingDown(
+            "this server is shutting down; send the request to another", retry_after_s=5.0
+        )
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of all routes."""
+    from service.routes import ROUTES
+
+    return openapi.build(ROUTES)
+
+
+def _page(title: str, body: str) -> bytes:
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>{body}</html>"
+    ).encode()
+
+
+@cache
+def _index_page() -> bytes:
+    links = "".join(
+        f"<li><a href='{path}'><code>{path}</code></a> {escape(methods['get']['summary'])}"
+        for path, methods in document()["paths"].items()
+        if "get" in methods
+    )
+    return _page("latentserve", f"<h1>latentserve</h1><ul>{links}</ul>")
+
+
+@cache
+def _docs_page() -> bytes:
+    sections = "".join(
+        _section(method, path, operation)
+        for path, methods in document()["paths"].items()
+        for method, operation in methods.items()
+    )
+    lead = "<p>The same as <a href='/openapi.json'><code>/openapi.json</code></a>.</p>"
+    return _page("latentserve: routes", f"<h1>Routes</h1>{lead}{sections}")
+
+
+def _section(method: str, path: str, operation: dict[str, Any]) -> str:
+    content = operation.get("requestBody", {}).get("content", {})
+    fields = content.get("application/json", {}).get("schema", {}).get("properties", {})
+    rows = "".join(
+        f"<tr><td><code>{escape(name)}</code><td>{escape(str(schema.get('default', '')))}"
+        f"<td>{escape(schema.get('description', ''))}"
+        for name, schema in fields.items()
+    )
+    table = f"<table><tr><th>field<th>default<th>meaning{rows}</table>" if rows else ""
+    answers = "".join(
+        f"<tr><td>{status}<td>{escape(answer['description'])}"
+        f"<td><code>{escape(', '.join(answer['content']))}</code>"
+        for status, answer in operation["responses"].items()
+    )
+    takes = f"<p>Takes <code>{escape(', '.join(content))}</code>.</p>" if content else ""
+    return (
+        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['summary'])}"
+        f"</p>{takes}{table}<table><tr><th>status<th>meaning<th>media types{answers}</table>"
+    )

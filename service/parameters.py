@@ -1,0 +1,136 @@
+"""The parameters of each route beside its images and latents: types, ranges, defaults.
+
+JSON values, form and URL texts → one mapping → a frozen model, or an error that names the field
+
+The models feed the OpenAPI document too. Text becomes typed by reading it as JSON once, so a
+form and a JSON body are checked by the same strict rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inference.engine import MAX_TEMPERATURE
+from inference.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic_core import ErrorDetails
+
+Strength = Annotated[float, Field(allow_inf_nan=False)]
+MAX_SEED = (1 << 63) - 1
+_SHOWN_CHARACTERS = 60
+
+
+class Parameters(BaseModel):
+    """No parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ImageParameters(Parameters):
+    """Parameters of every route that answers with images."""
+
+    columns: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None, description="Columns of the contact sheet, if several images go into one."
+    )
+
+
+class SampleParameters(ImageParameters):
+    """Parameters of sampling."""
+
+    n: int = Field(1, ge=1, description="How many images; `max_items` is the most.")
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
+        None, description="The same seed gives the same images; drawn anew if absent."
+    )
+    temperature: float = Field(
+        1.0,
+        ge=0,
+        le=MAX_TEMPERATURE,
+        allow_inf_nan=False,
+        description="Spread about the prior's means; 1 is the prior itself.",
+    )
+    prior: Literal["fitted", "normal"] = Field(
+        "fitted", description="The prior fitted to the training images, or N(0, I)."
+    )
+    attributes: dict[str, Strength] = Field(
+        default_factory=dict, description="Strength of each attribute to add, by name."
+    )
+
+
+class ShiftParameters(ImageParameters):
+    """Parameters of shifting attributes."""
+
+    attributes: dict[str, Strength] = Field(
+        description="Strength by attribute name: 1 moves the mean of the images without it "
+        "to the mean of those with it."
+    )
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def from_text(texts: Mapping[str, str]) -> dict[str, object]:
+    """Typed values of form or URL fields: JSON where a text is JSON, else the text itself."""
+    return {name: _value(text) for name, text in texts.items()}
+
+
+def merge(*sources: Mapping[str, object]) -> dict[str, object]:
+    """All fields of a request's body and URL.
+
+    Raises:
+        InvalidRequest: Two sources give the same field.
+    """
+    merged: dict[str, object] = {}
+    for source in sources:
+        for name, value in source.items():
+            if name in merged:
+                raise InvalidRequest(f"{name!r} is given in the body and in the URL; give it once")
+            merged[name] = value
+    return merged
+
+
+def check(model: type[P], values: Mapping[str, object], also_known: Iterable[str] = ()) -> P:
+    """``values`` as parameters.
+
+    Args:
+        model: The route's parameters.
+        values: What the request gave, without images and latents.
+        also_known: Further fields of this route, for the message about an unknown one.
+
+    Raises:
+        InvalidRequest: A field is unknown, missing, of the wrong type or out of range.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidRequest(_explain(first, model, also_known)) from None
+
+
+def _explain(error: ErrorDetails, model: type[Parameters], also_known: Iterable[str]) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = sorted({*model.model_fields, *also_known})
+        return (
+            f"unknown field {name[:_SHOWN_CHARACTERS]!r}; known are {', '.join(known)}; remove it"
+        )
+    if error["type"] == "missing":
+        description = model.model_fields[name].description or ""
+        return f"field {name!r} is missing; add it. {description}".rstrip()
+    shown = repr(error["input"])
+    if len(shown) > _SHOWN_CHARACTERS:
+        shown = shown[:_SHOWN_CHARACTERS] + "…"
+    must = error["msg"].removeprefix("Input ").replace("should", "must", 1)
+    return f"field {name[:_SHOWN_CHARACTERS]!r} is {shown}, but {must}; correct it"
+
+
+def _value(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,85 @@
+"""Results as bytes, per media type: JSON, one picture, a contact sheet, an array, an archive.
+
+uint8 [N, H, W, C], latents [N, L] | None → Reply body;  mean, logvar [N, L] → Reply body
+
+Pure functions; the caller runs them off the event loop. Knows no request.
+"""
+
+from __future__ import annotations
+
+import binascii
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from inference import arrays, images
+from service.inputs import NPY
+from service.wire import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+PNG = "image/png"
+ZIP = "application/zip"
+IMAGE_OFFERS = (PNG, "image/jpeg", "image/webp", JSON, NPY, ZIP)
+"""What a route that gives images can answer, the default first."""
+VECTOR_OFFERS = (JSON, NPY)
+"""What a route that gives vectors can answer, the default first."""
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def json_bytes(document: object) -> bytes:
+    """JSON, with arrays as nested lists of the shortest numbers that read back equal."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def render_images(
+    pixels: NDArray[np.uint8],
+    media_type: str,
+    columns: int | None,
+    facts: Mapping[str, Any],
+) -> bytes:
+    """Images as one body.
+
+    Args:
+        pixels: uint8 [N, H, W, C], N at least 1.
+        media_type: One of `IMAGE_OFFERS`.
+        columns: Columns of the contact sheet; None chooses.
+        facts: Further fields of the JSON form (latents, seed).
+    """
+    if media_type == JSON:
+        texts = [
+            binascii.b2a_base64(images.encode(image, PNG), newline=False).decode()
+            for image in pixels
+        ]
+        return json_bytes({"images": texts, **facts})
+    if media_type == NPY:
+        return arrays.write_npy(pixels)
+    if media_type == ZIP:
+        return _archive(pixels)
+    sheet = pixels[0] if len(pixels) == 1 else images.contact_sheet(pixels, columns)
+    return images.encode(sheet, media_type)
+
+
+def render_vectors(
+    mean: NDArray[np.float32], logvar: NDArray[np.float32], media_type: str
+) -> bytes:
+    """An encoding float32 [N, L] as one body; the array form holds the mean alone."""
+    if media_type == NPY:
+        return arrays.write_npy(mean)
+    return json_bytes({"mean": mean, "logvar": logvar})
+
+
+def _archive(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    # PNG is compressed already; a fixed date keeps equal images equal bytes.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for index, image in enumerate(pixels):
+            entry = zipfile.ZipInfo(f"image-{index:04d}.png", _ZIP_TIME)
+            archive.writestr(entry, images.encode(image, PNG))
+    return buffer.getvalue()

@@ -1,0 +1,122 @@
+"""The table of routes: path, method, what goes in, what can come out, who answers.
+
+method, path → Route | route_not_found with the known paths | method_not_allowed with Allow
+
+The dispatcher, the metrics' labels and the OpenAPI document read this one table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from inference.errors import MethodNotAllowed, RouteNotFound
+from service import endpoints, pages
+from service.parameters import ImageParameters, Parameters, SampleParameters, ShiftParameters
+from service.rendering import IMAGE_OFFERS, VECTOR_OFFERS
+from service.wire import JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from service.runtime import Runtime
+    from service.wire import Reply, Request
+
+    Handler = Callable[[Runtime, Request, "Route"], Awaitable[Reply]]
+
+IMAGES = frozenset({"images"})
+LATENTS = frozenset({"latents"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path.
+
+    Attributes:
+        method: GET answers HEAD too.
+        path: Exact; there are no path parameters.
+        handler: Gives the reply.
+        takes: ``images``, ``latents``, both or neither.
+        offers: Media types of the answer, the default first.
+        parameters: The fields beside images and latents.
+        data: Whether it runs the model; such routes have a body, a deadline and wait for readiness.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    takes: frozenset[str] = frozenset()
+    offers: tuple[str, ...] = (JSON,)
+    parameters: type[Parameters] = Parameters
+    data: bool = False
+
+    @property
+    def name(self) -> str:
+        """The operation's name, unique in the table."""
+        return self.handler.__name__
+
+    @property
+    def summary(self) -> str:
+        """One line on what it does."""
+        return (self.handler.__doc__ or "").strip()
+
+
+def _data(
+    path: str,
+    handler: Handler,
+    takes: frozenset[str],
+    parameters: type[Parameters],
+    offers: tuple[str, ...] = IMAGE_OFFERS,
+) -> Route:
+    return Route("POST", path, handler, takes, offers, parameters, data=True)
+
+
+ROUTES: tuple[Route, ...] = (
+    _data("/v1/encode", endpoints.encode, IMAGES, Parameters, VECTOR_OFFERS),
+    _data("/v1/decode", endpoints.decode, LATENTS, ImageParameters),
+    _data("/v1/sample", endpoints.sample, frozenset(), SampleParameters),
+    _data("/v1/shift", endpoints.shift, IMAGES | LATENTS, ShiftParameters),
+    _data("/v1/reconstruct", endpoints.reconstruct, IMAGES, ImageParameters),
+    Route("GET", "/v1/model", endpoints.model),
+    Route("GET", "/v1/attributes", endpoints.attributes),
+    Route("GET", "/livez", pages.live),
+    Route("GET", "/readyz", pages.ready),
+    Route("GET", "/metrics", pages.metrics, offers=("text/plain",)),
+    Route("GET", "/openapi.json", pages.openapi_json),
+    Route("GET", "/docs", pages.docs, offers=("text/html",)),
+    Route("GET", "/", pages.index, offers=("text/html",)),
+)
+_GRANTS = {"GET": ("GET", "HEAD")}
+_BY_PATH: dict[str, dict[str, Route]] = {}
+for _route in ROUTES:
+    _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
+
+
+def find(method: str, path: str) -> Route:
+    """The route of ``method`` on ``path``.
+
+    Raises:
+        RouteNotFound: No such path; the message names near ones.
+        MethodNotAllowed: The path has no such method; the details list those it has.
+    """
+    methods = _BY_PATH.get(path)
+    if methods is None:
+        near = get_close_matches(path[:100], _BY_PATH, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise RouteNotFound(
+            f"there is no path {path[:100]!r}; {hint}`GET /docs` lists all", details={"near": near}
+        )
+    route = methods.get("GET" if method == "HEAD" else method)
+    if route is None:
+        raise wrong_method(method, path, methods)
+    return route
+
+
+def wrong_method(method: str, path: str, allowed: Iterable[str]) -> MethodNotAllowed:
+    """The error for a path that has other methods; GET brings HEAD along."""
+    names = sorted({name for word in allowed for name in _GRANTS.get(word, (word,))})
+    return MethodNotAllowed(
+        f"{path} answers {', '.join(names)}, not {method[:20]}; use one of these",
+        details={"allow": names},
+    )

@@ -1,0 +1,132 @@
+"""One worker's life: the bundle opened, the engine warmed up, drained and closed.
+
+settings → bundle → engine (starting) → warm-up → ready → draining → closed
+
+Knows neither HTTP nor BentoML; both ask it for the engine.
+
+1. One runtime holds one engine for the whole life of the process.
+2. Liveness needs no warm model; readiness does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from bundle import open_bundle
+from inference.engine import Engine, EngineOptions
+from inference.errors import NotReady
+from inference.images import ImageLimits
+from service.settings import find_bundle
+from service.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from service.settings import Settings
+
+logger = logging.getLogger("latentserve")
+
+
+class Runtime:
+    """What every route of one worker shares.
+
+    Attributes:
+        settings: The server's settings.
+        telemetry: The worker's metrics.
+        image_limits: The limits of images that come in.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Hold the settings; nothing is opened yet."""
+        self.settings = settings
+        self.telemetry = Telemetry()
+        self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
+        self._engine: Engine | None = None
+        self._warm_up: asyncio.Task[None] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine.
+
+        Raises:
+            NotReady: It is not opened yet.
+        """
+        if self._engine is None:
+            raise NotReady("the model is being loaded; try again in a moment", retry_after_s=1.0)
+        return self._engine
+
+    def open(self) -> None:
+        """Open the bundle and the engine's sessions.
+
+        Raises:
+            BundleError: The bundle is missing or was changed.
+            DeviceUnavailable: The device that was asked for is not there.
+        """
+        settings = self.settings
+        bundle = open_bundle(find_bundle(settings.bundle))
+        engine = Engine(
+            bundle,
+            EngineOptions(
+                device=settings.device,
+                threads=settings.threads,
+                max_batch_size=settings.max_batch_size,
+                max_queue_size=settings.max_queue_size,
+                max_queue_delay_ms=settings.max_queue_delay_ms,
+                max_items=settings.max_items,
+            ),
+            observe=self.telemetry.observe_batch,
+        )
+        self._engine = engine
+        manifest = bundle.manifest
+        self.telemetry.describe_model(manifest.name, manifest.version, engine.providers[0])
+        self.telemetry.watch(
+            queues=engine.queues,
+            in_flight=lambda: engine.admission.in_flight,
+            ready=lambda: float(engine.admission.state == "ready"),
+        )
+
+    def start(self) -> None:
+        """Begin the warm-up in the background, so that liveness answers meanwhile."""
+        self._warm_up = asyncio.create_task(self._run_warm_up(), name="warm-up")
+
+    async def ready(self) -> None:
+        """Wait until the warm-up has ended."""
+        if self._warm_up is not None:
+            await self._warm_up
+
+    def drain(self) -> None:
+        """Take nothing new from now on; what runs goes on."""
+        if self._engine is not None:
+            self._engine.admission.drain()
+
+    def drain_at_signal(self) -> None:
+        """At SIGTERM and SIGINT, drain before the server that installed a handler goes on."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous = signal.getsignal(number)
+
+            def handle(received: int, frame: FrameType | None, previous: object = previous) -> None:
+                self.drain()
+                if callable(previous):
+                    previous(received, frame)
+
+            signal.signal(number, handle)
+
+    async def aclose(self) -> None:
+        """Drain, wait for what runs, close the sessions."""
+        self.drain()
+        if self._warm_up is not None and not self._warm_up.done():
+            self._warm_up.cancel()
+            await asyncio.wait([self._warm_up])
+        if self._engine is not None:
+            await self._engine.aclose()
+
+    async def _run_warm_up(self) -> None:
+        try:
+            await self.engine.warm_up()
+        except Exception:  # a model that cannot run must end the worker, whatever the cause
+            logger.critical("the warm-up failed; this worker ends", exc_info=True)
+            os.kill(os.getpid(), signal.SIGTERM)

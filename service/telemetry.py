@@ -1,0 +1,163 @@
+"""Prometheus metrics of one worker, with labels that cannot grow without bound.
+
+finished requests, batch records, gauges read at scrape time → registry → text of /metrics
+
+The registry is this worker's own: with several workers a scrape reaches one of them, so sum
+over scrapes is wrong and each worker's ``latentserve_worker_info`` tells them apart.
+
+1. A label's values come from tables in the code (routes, slugs, graphs, stages), never from a
+   caller: a path that is not a route counts as ``unknown``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from inference.errors import DeadlineExceeded, NotReady, QueueFull, ShuttingDown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference.batching import BatchRecord
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+UNKNOWN_ROUTE = "unknown"
+SHED_SLUGS = frozenset(
+    error.slug for error in (QueueFull, NotReady, ShuttingDown, DeadlineExceeded)
+)
+_SECONDS = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+)  # fmt: skip
+_ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Telemetry:
+    """The metrics of one worker."""
+
+    def __init__(self) -> None:
+        """Make every metric, in a registry of its own."""
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "latentserve_requests",
+            "Requests answered, by route, HTTP status and error slug (ok for none).",
+            ("route", "status", "slug"),
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "latentserve_request_seconds",
+            "Seconds from a request's head to its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.batch_items = Histogram(
+            "latentserve_batch_items",
+            "Items of each micro-batch.",
+            ("graph",),
+            buckets=_ITEMS,
+            registry=self.registry,
+        )
+        self.queue_wait_seconds = Histogram(
+            "latentserve_queue_wait_seconds",
+            "Seconds that the oldest item of each micro-batch waited in the queue.",
+            ("graph",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.compute_seconds = Histogram(
+            "latentserve_compute_seconds",
+            "Seconds that each micro-batch ran.",
+            ("graph",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.failed_batches = Counter(
+            "latentserve_failed_batches",
+            "Micro-batches that failed.",
+            ("graph",),
+            registry=self.registry,
+        )
+        self.codec_seconds = Histogram(
+            "latentserve_codec_seconds",
+            "Seconds of one request spent on decoding its images or encoding its answer.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.sheds = Counter(
+            "latentserve_sheds",
+            "Requests turned away although nothing was wrong with them, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._queue_items = Gauge(
+            "latentserve_queue_items",
+            "Items that wait in a graph's queue now.",
+            ("graph",),
+            registry=self.registry,
+        )
+        self._in_flight = Gauge(
+            "latentserve_items_in_flight",
+            "Items admitted and not answered yet.",
+            registry=self.registry,
+        )
+        self._ready = Gauge(
+            "latentserve_ready", "1 while the worker takes requests.", registry=self.registry
+        )
+        self._model_info = Gauge(
+            "latentserve_model_info",
+            "The model that is served; always 1.",
+            ("name", "version", "provider"),
+            registry=self.registry,
+        )
+        worker = Gauge(
+            "latentserve_worker_info",
+            "The process that answered this scrape; always 1.",
+            ("pid",),
+            registry=self.registry,
+        )
+        worker.labels(str(os.getpid())).set(1)
+
+    def describe_model(self, name: str, version: str, provider: str) -> None:
+        """Name the model that is served."""
+        self._model_info.labels(name, version, provider).set(1)
+
+    def watch(
+        self,
+        *,
+        queues: dict[str, Callable[[], float]],
+        in_flight: Callable[[], float],
+        ready: Callable[[], float],
+    ) -> None:
+        """Read these gauges at each scrape."""
+        for graph, length in queues.items():
+            self._queue_items.labels(graph).set_function(length)
+        self._in_flight.set_function(in_flight)
+        self._ready.set_function(ready)
+
+    def observe_batch(self, record: BatchRecord) -> None:
+        """Count one micro-batch."""
+        self.batch_items.labels(record.graph).observe(record.size)
+        self.queue_wait_seconds.labels(record.graph).observe(record.queue_s)
+        self.compute_seconds.labels(record.graph).observe(record.compute_s)
+        if not record.ok:
+            self.failed_batches.labels(record.graph).inc()
+
+    def observe_codec(self, stage: str, seconds: float) -> None:
+        """Count one request's decoding or encoding."""
+        self.codec_seconds.labels(stage).observe(seconds)
+
+    def observe_request(self, route: str, status: int, slug: str, seconds: float) -> None:
+        """Count one finished request; ``slug`` is ``ok`` where nothing failed."""
+        self.requests.labels(route, str(status), slug).inc()
+        self.request_seconds.labels(route).observe(seconds)
+        if slug in SHED_SLUGS:
+            self.sheds.labels(slug).inc()
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,328 @@
+"""A real server: the endpoints through real clients, every bad input, many callers, its end."""
+
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import io
+import os
+import signal
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bentoml
+import httpx
+import numpy as np
+import pytest
+from bentoml.exceptions import BentoMLException
+from PIL import Image
+
+from tests.support.server import Server, running
+from tests.support.tiny_bundle import write_tiny_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+LATENTS = [[0.0, 1.0, -1.0, 0.5]]
+NPY = {"Accept": "application/x-npy"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("e2e") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Generator[Server]:
+    with running(bundle, "--device", "cpu") as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        yield client
+
+
+def picture(grey: int, size: int = 16) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size), (grey, grey, grey)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A few bytes that say they are a PNG of ``width`` × ``height`` grey pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        + chunk(b"IEND", b"")
+    )
+
+
+def shape_of(response: httpx.Response) -> tuple[int, ...]:
+    assert response.status_code == 200, response.text
+    return np.asarray(Image.open(io.BytesIO(response.content))).shape
+
+
+def test_one_line_when_ready(server: Server) -> None:
+    assert server.line.startswith(f"latentserve ready at {server.url} | model tiny 1 | device cpu")
+    assert "256 items" in server.line
+
+
+def test_the_five_routes(client: httpx.Client) -> None:
+    image = {"image": picture(64)}
+    encoded = client.post("/v1/encode", files=image).json()
+    assert np.allclose(encoded["mean"], 4 * (64 / 255 - 0.5), atol=1e-5)
+    assert shape_of(client.post("/v1/decode", json={"latents": encoded["mean"]})) == (16, 16, 3)
+    sampled = client.post("/v1/sample", json={"n": 4, "seed": 7, "columns": 4})
+    assert shape_of(sampled)[1] > 4 * 16
+    assert sampled.headers["x-seed"] == "7"
+    shifted = client.post("/v1/shift", files=image, data={"attributes": '{"smile": 1}'})
+    assert shape_of(shifted) == (16, 16, 3)
+    rebuilt = client.post("/v1/reconstruct", files=image)
+    assert (np.asarray(Image.open(io.BytesIO(rebuilt.content))) == 64).all()
+
+
+def test_bentomls_own_client(server: Server, client: httpx.Client) -> None:
+    pixels = np.full((2, 16, 16, 3), 64, np.uint8)
+    with bentoml.SyncHTTPClient(server.url) as bento, bento._temp_dir:
+        encoded = bento.encode(images=pixels)
+        assert encoded["mean"].shape == encoded["logvar"].shape == (2, 4)
+        assert (bento.decode(latents=encoded["mean"]) == 64).all()
+        sampled = bento.sample(n=3, seed=7, temperature=0.5)
+        shifted = bento.shift(attributes={"smile": 1.0}, latents=LATENTS)
+        assert (bento.shift(attributes={}, images=pixels[0]) == 64).all()
+        with pytest.raises(BentoMLException, match="did you mean 'smile'"):
+            bento.shift(attributes={"smil": 1.0}, latents=LATENTS)
+    body = {"n": 3, "seed": 7, "temperature": 0.5}
+    same = client.post("/v1/sample", json=body, headers=NPY)
+    assert (np.load(io.BytesIO(same.content)) == sampled).all()
+    body = {"latents": LATENTS, "attributes": {"smile": 1}}
+    same = client.post("/v1/shift", json=body, headers=NPY)
+    assert (np.load(io.BytesIO(same.content)) == shifted).all()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/encode", b'{"images": [[[["x"]]]]}', 400),
+        ("/encode", b'{"images": [[[[256]]]]}', 400),
+        ("/encode", b'{"images": [[[[0.5]]]]}', 400),
+        ("/encode", b"{", 400),
+        ("/decode", b'{"latents": [[1, 2]]}', 422),
+        ("/decode", b'{"latents": [[1e999, 0, 0, 0]]}', 400),
+        ("/sample", b'{"n": 257}', 413),
+        ("/sample", b'{"n": "many"}', 400),
+        ("/shift", b'{"attributes": {"smil": 1}, "latents": [[0, 0, 0, 0]]}', 404),
+        ("/shift", b'{"attributes": {}}', 400),
+    ],
+)
+def test_bentomls_endpoints_refuse_in_the_envelope(
+    path: str, body: bytes, status: int, client: httpx.Client
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post(path, content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()["error"]) >= {"slug", "message", "request_id"}
+
+
+def test_pickle_is_refused(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/vnd.bentoml+pickle"}
+    assert client.post("/sample", content=b"\x80", headers=headers).status_code == 415
+
+
+def _cut() -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    return buffer.getvalue()[:-300]
+
+
+JSON = {"Content-Type": "application/json"}
+PNG = {"Content-Type": "image/png"}
+BAD: dict[str, tuple[str, bytes, dict[str, str], int, str, tuple[str, ...]]] = {
+    "truncated PNG": ("encode", _cut(), PNG, 400, "invalid_image", ("cut short", "whole file")),
+    "60-megapixel bomb": (
+        "encode",
+        bomb(10_000, 6_000),
+        PNG,
+        400,
+        "invalid_image",
+        ("10000", "6000", "16", "max_image_pixels"),
+    ),
+    "text as image": ("encode", b"hello", PNG, 415, "unsupported_media_type", ("PNG",)),
+    "empty body": ("encode", b"", PNG, 400, "invalid_request", ("empty", "send images")),
+    "wrong length": (
+        "decode",
+        b'{"latents": [[1, 2, 3]]}',
+        JSON,
+        422,
+        "shape_mismatch",
+        ("row 0", "3", "4", "/v1/model"),
+    ),
+    "NaN": ("decode", b'{"latents": [[NaN, 0, 0, 0]]}', JSON, 400, "invalid_request", ("NaN",)),
+    "infinity": (
+        "decode",
+        b'{"latents": [[0, 1e999, 0, 0]]}',
+        JSON,
+        400,
+        "invalid_request",
+        ("infinity", "correct"),
+    ),
+    "a million latents": (
+        "decode",
+        b'{"latents": [' + b"[0,0,0,0]," * 999_999 + b"[0,0,0,0]]}",
+        JSON,
+        413,
+        "too_many_items",
+        ("1000000", "256", "max_items"),
+    ),
+    "too many bytes": (
+        "decode",
+        b" " * ((32 << 20) + 1),
+        JSON,
+        413,
+        "payload_too_large",
+        ("33554433", "33554432", "max_body_bytes"),
+    ),
+    "unknown attribute": (
+        "shift",
+        b'{"latents": [[0, 0, 0, 0]], "attributes": {"glases": 1}}',
+        JSON,
+        404,
+        "unknown_attribute",
+        ("'glases'", "did you mean 'glasses'"),
+    ),
+    "malformed JSON": ("sample", b'{"n": ', JSON, 400, "invalid_request", ("line 1", "correct")),
+    "content type": (
+        "sample",
+        b"n=1",
+        {"Content-Type": "text/plain"},
+        415,
+        "unsupported_media_type",
+        ("text/plain", "application/json"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_input_is_explained_and_the_service_goes_on(case: str, client: httpx.Client) -> None:
+    route, body, headers, status, slug, words = BAD[case]
+    answer = client.post(f"/v1/{route}", content=body, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["slug"]) == (status, slug), error
+    for word in words:
+        assert word in error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    assert shape_of(client.post("/v1/decode", json={"latents": LATENTS})) == (16, 16, 3)
+
+
+def test_unknown_route_and_wrong_method(client: httpx.Client) -> None:
+    unknown = client.post("/v1/encodes")
+    assert (unknown.status_code, unknown.json()["error"]["slug"]) == (404, "route_not_found")
+    wrong = client.get("/v1/encode")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    hosted = client.get("/sample")
+    assert (hosted.status_code, hosted.headers["allow"]) == (405, "POST")
+
+
+def test_many_mixed_callers_are_batched_and_each_gets_its_own(server: Server) -> None:
+    alone = {}
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        for seed in range(4):
+            body = {"n": 2, "seed": seed}
+            alone[seed] = client.post("/v1/sample", json=body, headers=NPY).content
+
+    def one(i: int) -> int:
+        with httpx.Client(base_url=server.url, timeout=20) as client:
+            if i % 4 == 0:
+                sampled = client.post("/v1/sample", json={"n": 2, "seed": i % 16 // 4}, headers=NPY)
+                assert sampled.content == alone[i % 16 // 4]
+            elif i % 4 == 1:
+                answer = client.post("/v1/reconstruct", files={"image": picture(i)}, headers=NPY)
+                assert (np.load(io.BytesIO(answer.content)) == i).all()
+            elif i % 4 == 2:
+                mean = client.post("/v1/encode", files={"image": picture(i)}).json()["mean"]
+                assert np.allclose(mean, 4 * (i / 255 - 0.5), atol=1e-5)
+            else:
+                bad = client.post("/v1/decode", json={"latents": [[i]]})
+                assert bad.status_code == 422
+        return i
+
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        assert sorted(pool.map(one, range(192))) == list(range(192))
+    with httpx.Client(base_url=server.url) as client:
+        metrics = client.get("/metrics").text
+    assert "latentserve_items_in_flight 0.0" in metrics
+    assert 'latentserve_queue_items{graph="decoder"} 0.0' in metrics
+
+
+def test_the_whole_tree_ends_cleanly_and_running_requests_are_answered(bundle: Path) -> None:
+    answers: list[Any] = []
+    with running(bundle, "--device", "cpu", "--shutdown-timeout-s", "10") as server:
+        pids = _tree(server.process.pid)
+        assert len(pids) > 1
+        body = {"images": [base64.b64encode(picture(7, 900)).decode()] * 64}
+
+        def ask() -> None:
+            with httpx.Client(base_url=server.url, timeout=20) as client:
+                answers.append(client.post("/v1/encode", json=body))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        with httpx.Client(base_url=server.url) as client:
+            while _in_work(client) < 1 and asking.is_alive():
+                time.sleep(0.005)
+        code, printed = server.stop(signal.SIGINT)
+        asking.join()
+    assert (code, printed) == (0, "")
+    assert answers[0].status_code in {200, 503}
+    assert not [pid for pid in pids if _alive(pid)]
+
+
+def test_two_workers_give_the_same_images(bundle: Path) -> None:
+    with running(bundle, "--device", "cpu", "--workers", "2", "--threads", "1") as server:
+        workers = len(_tree(server.process.pid)) - 2
+        assert workers == 2
+        seen = set()
+        for _ in range(12):
+            # A new connection each time, which either worker may take.
+            with httpx.Client(base_url=server.url, timeout=20) as client:
+                answer = client.post("/v1/sample", json={"n": 2, "seed": 3}, headers=NPY)
+                assert answer.status_code in {200, 503}
+                seen.add(answer.content if answer.is_success else b"")
+        assert len(seen - {b""}) == 1
+        assert server.stop()[0] == 0
+
+
+def _in_work(client: httpx.Client) -> float:
+    text = client.get("/metrics").text
+    found = text.partition("\nlatentserve_codec_seconds_count")[2]
+    return float(found.split("\n")[0].split(" ")[1]) if found else 0.0
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for parent in found:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+        found += [int(child) for child in children.split()]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

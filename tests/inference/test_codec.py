@@ -1,0 +1,89 @@
+"""Codec threads: bounded, measured, and closed without loss."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from inference.call import Call
+from inference.codec import CodecPool
+from inference.errors import InvalidImage, ShuttingDown
+
+
+async def test_a_result_comes_from_another_thread_and_is_measured() -> None:
+    pool, call = CodecPool(1), Call()
+    assert await pool.run(call, threading.get_ident) != threading.get_ident()
+    first = call.codec_s
+    assert first > 0
+    assert await pool.run(call, int, "ff", base=16) == 255
+    assert call.codec_s > first
+    await pool.aclose()
+
+
+async def test_an_error_comes_through_and_its_time_counts() -> None:
+    pool, call = CodecPool(1), Call()
+
+    def refuse() -> None:
+        raise InvalidImage("damaged")
+
+    with pytest.raises(InvalidImage, match="damaged"):
+        await pool.run(call, refuse)
+    assert call.codec_s > 0
+    await pool.aclose()
+
+
+async def test_no_more_functions_run_than_there_are_threads() -> None:
+    pool, call = CodecPool(2), Call()
+    gate, lock = threading.Semaphore(0), threading.Lock()
+    running = most = 0
+
+    def work() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        gate.acquire()
+        with lock:
+            running -= 1
+
+    tasks = [asyncio.create_task(pool.run(call, work)) for _ in range(8)]
+    await asyncio.sleep(0)
+    for _ in tasks:
+        gate.release()
+    await asyncio.gather(*tasks)
+    assert 1 <= most <= 2
+    await pool.aclose()
+
+
+async def test_who_is_cancelled_before_its_turn_costs_nothing() -> None:
+    pool = CodecPool(1)
+    started, gate = threading.Event(), threading.Event()
+    ran = []
+
+    def first() -> None:
+        started.set()
+        gate.wait(10)
+
+    busy = asyncio.create_task(pool.run(Call(), first))
+    await asyncio.to_thread(started.wait, 10)
+    left = asyncio.create_task(pool.run(Call(), ran.append, 1))
+    await asyncio.sleep(0)
+    left.cancel()
+    gate.set()
+    await busy
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    await pool.aclose()
+    assert ran == []
+
+
+async def test_closing_waits_for_what_runs_and_refuses_what_comes() -> None:
+    pool = CodecPool(1)
+    tasks = [asyncio.create_task(pool.run(Call(), sum, (1, 2))) for _ in range(5)]
+    await asyncio.sleep(0)
+    await pool.aclose()
+    assert await asyncio.gather(*tasks) == [3] * 5
+    with pytest.raises(ShuttingDown):
+        await pool.run(Call(), sum, (1, 2))

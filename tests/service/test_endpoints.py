@@ -1,0 +1,286 @@
+"""Each route over a bundle whose answers can be worked out by hand."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from tests.support.http_app import served
+from tests.support.tiny_bundle import write_tiny_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    import httpx
+
+LATENTS = [[0.0, 1.0, -1.0, 0.5], [2.0, -2.0, 0.25, 0.0]]
+
+
+@pytest_asyncio.fixture(name="client")
+async def _client(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    async with served(bundle, max_items=8, max_image_pixels=10_000) as (client, _):
+        yield client
+
+
+def png(grey: int = 128, size: int = 16) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size), (grey, grey, grey)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def npy(array: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def array_of(response: httpx.Response) -> np.ndarray:
+    assert response.status_code == 200, response.text
+    if response.headers["content-type"] == "application/x-npy":
+        return np.load(io.BytesIO(response.content))
+    return np.asarray(Image.open(io.BytesIO(response.content)))
+
+
+NPY = {"Accept": "application/x-npy"}
+JSON = {"Accept": "application/json"}
+
+
+async def test_encode_gives_the_same_for_every_kind_of_body(client: httpx.AsyncClient) -> None:
+    image = png(64)
+    as_json = {"images": [base64.b64encode(image).decode()]}
+    pixels = np.full((16, 16, 3), 64, np.uint8)
+    answers = [
+        await client.post("/v1/encode", content=image, headers={"Content-Type": "image/png"}),
+        await client.post("/v1/encode", files={"image": image}),
+        await client.post("/v1/encode", files=[("images", ("a.png", image))]),
+        await client.post("/v1/encode", json=as_json),
+        await client.post(
+            "/v1/encode", content=npy(pixels), headers={"Content-Type": "application/x-npy"}
+        ),
+    ]
+    expected = 4 * (64 / 255 - 0.5)
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/json"
+        document = answer.json()
+        assert document["mean"] == [pytest.approx([expected] * 4, abs=1e-5)]
+        assert np.shape(document["logvar"]) == (1, 4)
+
+
+async def test_encode_as_an_array(client: httpx.AsyncClient) -> None:
+    files = [("images", ("a", png(grey))) for grey in (0, 255)]
+    mean = array_of(await client.post("/v1/encode", files=files, headers=NPY))
+    assert mean.dtype == np.float32
+    assert np.allclose(mean, [[-2] * 4, [2] * 4], atol=1e-5)
+
+
+async def test_arrays_of_another_size_are_fitted(client: httpx.AsyncClient) -> None:
+    pixels = np.full((2, 40, 20, 3), 200, np.uint8)
+    headers = {"Content-Type": "application/x-npy", **NPY}
+    mean = array_of(await client.post("/v1/encode", content=npy(pixels), headers=headers))
+    assert np.allclose(mean, 4 * (200 / 255 - 0.5), atol=1e-5)
+
+
+async def test_decode_gives_one_picture_or_a_sheet(client: httpx.AsyncClient) -> None:
+    one = await client.post("/v1/decode", json={"latents": LATENTS[:1]})
+    assert one.headers["content-type"] == "image/png"
+    assert array_of(one).shape == (16, 16, 3)
+    sheet = await client.post("/v1/decode", json={"latents": LATENTS, "columns": 2})
+    assert array_of(sheet).shape[0] < 32 < array_of(sheet).shape[1]
+
+
+async def test_decode_forms_agree(client: httpx.AsyncClient) -> None:
+    body = {"latents": LATENTS}
+    exact = array_of(await client.post("/v1/decode", json=body, headers=NPY))
+    assert exact.shape == (2, 16, 16, 3)
+    raw = npy(np.array(LATENTS, np.float32))
+    headers = {"Content-Type": "application/x-npy", **NPY}
+    assert (array_of(await client.post("/v1/decode", content=raw, headers=headers)) == exact).all()
+    document = (await client.post("/v1/decode", json=body, headers=JSON)).json()
+    assert set(document) == {"images"}
+    pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in document["images"]]
+    assert (np.stack([np.asarray(picture) for picture in pictures]) == exact).all()
+    zipped = await client.post("/v1/decode", json=body, headers={"Accept": "application/zip"})
+    assert len(zipfile.ZipFile(io.BytesIO(zipped.content)).namelist()) == 2
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/webp", "image/png"])
+async def test_picture_formats(media_type: str, client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/v1/decode", json={"latents": LATENTS[:1]}, headers={"Accept": media_type}
+    )
+    assert answer.headers["content-type"] == media_type
+    assert array_of(answer).shape == (16, 16, 3)
+
+
+async def test_sample_follows_its_seed(client: httpx.AsyncClient) -> None:
+    body = {"n": 3, "seed": 7}
+    first = await client.post("/v1/sample", json=body, headers=NPY)
+    again = await client.post("/v1/sample", json=body, headers=NPY)
+    more = await client.post("/v1/sample", json={"n": 5, "seed": 7}, headers=NPY)
+    in_url = await client.post("/v1/sample?n=3&seed=7", headers=NPY)
+    assert first.headers["x-seed"] == "7"
+    assert first.content == again.content == in_url.content
+    assert (array_of(more)[:3] == array_of(first)).all()
+    other = await client.post("/v1/sample", json={"n": 3, "seed": 8}, headers=NPY)
+    assert other.content != first.content
+
+
+async def test_a_drawn_seed_can_be_used_again(client: httpx.AsyncClient) -> None:
+    drawn = await client.post("/v1/sample", json={}, headers=JSON)
+    document = drawn.json()
+    assert drawn.headers["x-seed"] == str(document["seed"])
+    again = await client.post("/v1/sample", json={"seed": document["seed"]}, headers=JSON)
+    assert again.json() == document
+    assert np.shape(document["latents"]) == (1, 4)
+
+
+async def test_sample_parameters_have_an_effect(client: httpx.AsyncClient) -> None:
+    async def sample(**body: Any) -> bytes:
+        answer = await client.post("/v1/sample", json={"seed": 1, **body}, headers=NPY)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    plain = await sample()
+    for body in ({"temperature": 0}, {"prior": "normal"}, {"attributes": {"smile": 1}}):
+        assert await sample(**body) != plain
+
+
+async def test_shift_by_nothing_is_reconstruction(client: httpx.AsyncClient) -> None:
+    files = {"image": png(90)}
+    same = await client.post("/v1/shift", files=files, data={"attributes": "{}"}, headers=NPY)
+    plain = await client.post("/v1/reconstruct", files=files, headers=NPY)
+    assert same.content == plain.content
+    assert (array_of(plain) == 90).all()
+
+
+async def test_shift_moves_images_and_latents_alike(client: httpx.AsyncClient) -> None:
+    strengths = {"glasses": 1, "smile": -0.5}
+    data = {"attributes": orjson.dumps(strengths).decode()}
+    answer = await client.post("/v1/shift", files={"image": png(90)}, data=data, headers=JSON)
+    shifted = answer.json()
+    encoded = (await client.post("/v1/encode", files={"image": png(90)})).json()
+    body = {"latents": encoded["mean"], "attributes": strengths}
+    from_latents = (await client.post("/v1/shift", json=body, headers=JSON)).json()
+    assert shifted == from_latents
+    assert shifted["latents"] != encoded["mean"]
+    url = "/v1/shift?attributes=" + data["attributes"]
+    headers = {"Content-Type": "image/png", **JSON}
+    raw = await client.post(url, content=png(90), headers=headers)
+    assert raw.json() == shifted
+
+
+async def test_model_and_attributes(client: httpx.AsyncClient) -> None:
+    model = (await client.get("/v1/model")).json()
+    assert (model["name"], model["latent"]["dimension"]) == ("tiny", 4)
+    assert model["attributes"] == ["glasses", "smile"]
+    assert model["providers"] == ["CPUExecutionProvider"]
+    assert model["limits"]["max_items"] == 8
+    attributes = (await client.get("/v1/attributes")).json()["attributes"]
+    assert [attribute["name"] for attribute in attributes] == ["glasses", "smile"]
+    assert {"quality", "useful_range"} <= set(attributes[0])
+
+
+def _truncated() -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    return buffer.getvalue()[:-200]
+
+
+ONE = base64.b64encode(png()).decode()
+BAD: list[tuple[str, str, dict[str, Any], int, str, str]] = [
+    ("cut", "encode", {"files": {"image": _truncated()}}, 400, "invalid_image", "image 0"),
+    ("big", "encode", {"files": {"image": png(0, 101)}}, 400, "invalid_image", "max_image_pixels"),
+    ("text", "encode", {"files": {"image": b"hello"}}, 415, "unsupported_media_type", "image 0"),
+    (
+        "second",
+        "encode",
+        {"files": [("images", ("a", png())), ("images", ("b", b"\x89PNG\r\n\x1a\n"))]},
+        400,
+        "invalid_image",
+        "image 1",
+    ),
+    ("none", "encode", {"json": {}}, 400, "invalid_request", "'images' is missing"),
+    ("length", "decode", {"json": {"latents": [[1, 2]]}}, 422, "shape_mismatch", "takes 4"),
+    ("ragged", "decode", {"json": {"latents": [[1] * 4, [1]]}}, 422, "shape_mismatch", "row 1"),
+    ("text in", "decode", {"json": {"latents": [["1"] * 4]}}, 400, "invalid_request", "row 0"),
+    ("true", "decode", {"json": {"latents": [[True] * 4]}}, 400, "invalid_request", "row 0"),
+    ("inf", "decode", {"content": b'{"latents":[[1e999,0,0,0]]}'}, 400, "invalid_request", ""),
+    ("NaN", "decode", {"content": b'{"latents":[[NaN,0,0,0]]}'}, 400, "invalid_request", "JSON"),
+    ("flat", "decode", {"json": {"latents": [1, 2, 3, 4]}}, 422, "shape_mismatch", "[["),
+    ("nothing", "decode", {"json": {"columns": 1}}, 400, "invalid_request", "'latents' is missing"),
+    ("many", "decode", {"json": {"latents": [[0] * 4] * 9}}, 413, "too_many_items", "limit is 8"),
+    ("n", "sample", {"json": {"n": 9}}, 413, "too_many_items", "n is 9, the limit is 8"),
+    ("n 0", "sample", {"json": {"n": 0}}, 400, "invalid_request", "'n' is 0"),
+    ("seed", "sample", {"json": {"seed": -1}}, 400, "invalid_request", "'seed' is -1"),
+    ("seed type", "sample", {"json": {"seed": "x"}}, 400, "invalid_request", "'seed' is 'x'"),
+    ("hot", "sample", {"json": {"temperature": 99}}, 400, "invalid_request", "'temperature' is 99"),
+    (
+        "name",
+        "sample",
+        {"json": {"attributes": {"smil": 1}}},
+        404,
+        "unknown_attribute",
+        "did you mean 'smile'",
+    ),
+    ("far", "sample", {"json": {"attributes": {"smile": 11}}}, 400, "invalid_request", "11"),
+    (
+        "both",
+        "shift",
+        {"json": {"images": [ONE], "latents": LATENTS, "attributes": {}}},
+        400,
+        "invalid_request",
+        "both",
+    ),
+    ("neither", "shift", {"json": {"attributes": {}}}, 400, "invalid_request", "neither"),
+    ("no field", "shift", {"json": {"latents": LATENTS}}, 400, "invalid_request", "'attributes'"),
+    (
+        "detail",
+        "shift",
+        {"json": {"latents": LATENTS, "attributes": {}, "detail": True}},
+        400,
+        "invalid_request",
+        "unknown field 'detail'; known are attributes, columns, images, latents",
+    ),
+    (
+        "accept",
+        "encode",
+        {"files": {"image": png()}, "headers": {"Accept": "image/png"}},
+        406,
+        "not_acceptable",
+        "application/json, application/x-npy",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("route", "sent", "status", "slug_words"),
+    [(route, sent, status, told) for _, route, sent, status, *told in BAD],
+    ids=[row[0] for row in BAD],
+)
+async def test_a_bad_request_is_told_what_is_wrong(
+    route: str,
+    sent: dict[str, Any],
+    status: int,
+    slug_words: tuple[str, str],
+    client: httpx.AsyncClient,
+) -> None:
+    slug, words = slug_words
+    if "content" in sent:
+        sent = {**sent, "headers": {"Content-Type": "application/json"}}
+    answer = await client.post(f"/v1/{route}", **sent)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["slug"]) == (status, slug), error
+    assert words in error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]

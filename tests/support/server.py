@@ -1,0 +1,79 @@
+"""A real `latentserve serve` in a process of its own, on a port of the system's choosing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+START_S = 60.0
+
+
+@dataclass
+class Server:
+    """A server that is ready.
+
+    Attributes:
+        url: Of HTTP.
+        line: The one line that it printed.
+        process: The command's own process.
+    """
+
+    url: str
+    line: str
+    process: subprocess.Popen[str]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """End it by a signal; its exit code, and what it printed since it was ready."""
+        self.process.send_signal(number)
+        printed, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, printed
+
+
+@contextlib.contextmanager
+def running(bundle: Path, *words: str, command: Sequence[str] | None = None) -> Generator[Server]:
+    """Start a server, wait until it is ready, and end it."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LATENTSERVE_")}
+    command = command or (sys.executable, "-m", "cli.main")
+    process = subprocess.Popen(
+        [*command, "serve", "--bundle", str(bundle), "--port", "0", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+    try:
+        line = _first_line(process)
+        found = re.search(r"https?://\S+", line)
+        assert found is not None, line
+        yield Server(found.group(), line, process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    deadline = time.monotonic() + START_S
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while time.monotonic() < deadline:
+            if selector.select(timeout=0.2):
+                line = process.stdout.readline()
+                assert line, f"the server ended with {process.wait(5)}"
+                return line
+    raise AssertionError(f"no line within {START_S} s")

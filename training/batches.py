@@ -1,0 +1,102 @@
+"""Batches for the trainer: rows of arrays in memory, in an order that seed and epoch decide.
+
+images uint8 [N, H, W, C], labels bool [N, A] → uint8 [B, C, H, W], float [B, A]
+
+Whole batches are gathered at once: with the set in memory, worker processes would only cost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from training.data.dataset import Dataset as ImageDataset
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Rows(Dataset[Batch]):
+    """Items of an image set by index lists."""
+
+    def __init__(self, data: ImageDataset) -> None:
+        """Keep the arrays of ``data``; nothing is copied."""
+        self._images, self._labels = data.images, data.labels
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._images)
+
+    def __getitem__(self, index: list[int]) -> Batch:
+        """The batch of these items: uint8 [B, C, H, W] (channels last in memory), float [B, A]."""
+        rows = np.asarray(index)
+        images = torch.from_numpy(np.ascontiguousarray(self._images[rows]))
+        labels = torch.from_numpy(self._labels[rows].astype(np.float32))
+        return images.permute(0, 3, 1, 2), labels
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Index lists of one epoch: shuffled by (seed, epoch), the last incomplete batch left out.
+
+    The order of an epoch does not depend on the epochs before it, so that a resumed run sees
+    what an unbroken one would have seen. With several processes each takes every ``world``-th
+    batch.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        """Batches of ``batch_size`` out of ``count`` items.
+
+        Raises:
+            ValueError: There are fewer items than one batch for every process.
+        """
+        if count < batch_size * world:
+            raise ValueError(
+                f"{count} training images do not fill one batch of {batch_size} on each of "
+                f"{world} processes; take a smaller batch or more images"
+            )
+        self._count, self._size, self._seed = count, batch_size, seed
+        self._rank, self._world = rank, world
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer at the start of each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches of this process in one epoch."""
+        return self._count // self._size // self._world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The epoch's index lists."""
+        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._count)
+        for batch in range(len(self)):
+            start = (batch * self._world + self._rank) * self._size
+            yield order[start : start + self._size].tolist()
+
+
+def training_loader(
+    data: ImageDataset, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
+) -> DataLoader[Any]:
+    """Shuffled batches, each epoch in its own order."""
+    order = EpochBatches(len(data), batch_size, seed=seed, rank=rank, world=world)
+    return DataLoader(Rows(data), sampler=order, batch_size=None)
+
+
+def ordered_loader(data: ImageDataset, batch_size: int) -> DataLoader[Any]:
+    """All items in their order; the last batch may be smaller."""
+    starts = range(0, len(data), batch_size)
+    batches = [list(range(start, min(start + batch_size, len(data)))) for start in starts]
+    return DataLoader(Rows(data), sampler=batches, batch_size=None)
+
+
+def to_unit(pixels: Tensor) -> Tensor:
+    """uint8 [B, C, H, W] → float in [0, 1], as `bundle.pixels.to_unit` does."""
+    return pixels.float() * (1.0 / 255.0)

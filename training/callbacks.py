@@ -1,0 +1,118 @@
+"""What the trainer does besides training: sheets, plain progress lines, a stop that can be resumed.
+
+Each callback looks on or saves; none changes a number of the run.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from lightning.pytorch.callbacks import Callback
+
+from training.batches import to_unit
+from training.sheets import sheet, write_png
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import FrameType
+
+    from lightning.pytorch import LightningModule, Trainer
+
+    from training.batches import Batch
+
+
+class InterruptedRun(RuntimeError):
+    """Ctrl-C: the step was finished and the checkpoint written."""
+
+
+class Sheets(Callback):
+    """Writes one picture after each epoch: reconstructions, samples, shifts."""
+
+    def __init__(self, folder: Path, batch: Batch) -> None:
+        """Pictures of the validation images in ``batch`` go to ``folder``."""
+        self._folder, self._batch = folder, batch
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook; the averaged weights are in place here."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        pixels, labels = (part.to(pl_module.device) for part in self._batch)
+        name = f"epoch-{trainer.current_epoch + 1:03d}.png"
+        write_png(self._folder / name, sheet(pl_module, to_unit(pixels), labels))  # type: ignore[arg-type]  # the one module there is
+
+
+class PlainLines(Callback):
+    """Prints one line for each epoch, with the figures and the time left."""
+
+    def __init__(self, stream: Any = None) -> None:  # noqa: ANN401  (anything with write)
+        """Lines go to ``stream``, standard error if not given."""
+        self._stream = stream or sys.stderr
+        self._begun = 0.0
+        self._first_epoch = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook."""
+        self._begun, self._first_epoch = time.monotonic(), trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook; validation of the epoch has been done."""
+        if not trainer.is_global_zero:
+            return
+        done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
+        spent = time.monotonic() - self._begun
+        left = spent / max(1, done - self._first_epoch) * (total - done)
+        shown = trainer.callback_metrics
+        figures = " ".join(
+            f"{name.partition('/')[2]} {float(shown[name]):.4g}"
+            for name in (
+                "val/psnr", "val/kl", "val/attributes_kept", "val/shift_right", "train/loss",
+            )
+            if name in shown
+        )
+        print(
+            f"epoch {done}/{total}: {figures}; {spent:.0f} s, {left:.0f} s left",
+            file=self._stream,
+            flush=True,
+        )
+
+
+class StopOnInterrupt(Callback):
+    """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRun`."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        """The checkpoint goes to the file ``checkpoint``."""
+        self._checkpoint = checkpoint
+        self._asked = False
+        self._before: Any = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook: from here on Ctrl-C only asks."""
+        self._before = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,  # noqa: ANN401  (Lightning's)
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Lightning's hook."""
+        if self._asked:
+            trainer.save_checkpoint(self._checkpoint)
+            raise InterruptedRun(str(self._checkpoint))
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Lightning's hook: Ctrl-C is again what it was."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _ask(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        print("\nstopping after this step; once more to stop at once", file=sys.stderr)

@@ -1,0 +1,125 @@
+"""The training judge: a small classifier of attributes, taught on real images only.
+
+image [B, C, H, W] → three maps of features → logits [B, A]
+
+While it learns, images are moved, blurred, tinted and made noisy, so that neither blur nor a
+faint pattern passes for an attribute. It then stands still and serves the VAE twice: its features
+say which small things matter, and its verdict tells whether a shifted image shows its attribute.
+It is never the judge that reports quality.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from training.models.blocks import SLOPE, convolution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WIDTHS = (24, 48, 96)
+MOVE = 2
+"""Pixels that an image is moved by at most."""
+
+
+class Judge(nn.Module):
+    """Stride-2 convolutions and two linear layers."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        height: int,
+        width: int,
+        attributes: int,
+        widths: tuple[int, ...] = WIDTHS,
+    ) -> None:
+        """A judge of ``attributes`` labels for images of one size, one stage per width."""
+        super().__init__()
+        pairs = zip((channels, *widths), widths, strict=False)
+        self.stages = nn.ModuleList(
+            convolution(inputs, outputs, stride=2) for inputs, outputs in pairs
+        )
+        scale = 1 << len(widths)
+        cells = (height // scale) * (width // scale)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(widths[-1] * cells, 128),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(128, attributes),
+        )
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Float [B, C, H, W] in [0, 1] → the maps after each stage."""
+        maps = []
+        x = 2 * image - 1
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Float [B, C, H, W] in [0, 1] → logits float [B, A]."""
+        logits: Tensor = self.head(self.features(image)[-1])
+        return logits
+
+
+def disturb(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Move by up to two pixels, blur, tint and add noise: [B, C, H, W] → the same shape.
+
+    Differentiable, so that a decoder can learn through it. All images of a batch are moved and
+    blurred alike, and tinted and made noisy each in its own way.
+    """
+    height, width = image.shape[2:]
+    x, y = (int(v) for v in torch.randint(0, 2 * MOVE + 1, (2,), generator=generator))
+    moved = F.pad(image, (MOVE, MOVE, MOVE, MOVE), mode="replicate")
+    moved = moved[:, :, y : y + height, x : x + width]
+    blur = float(torch.rand((), generator=generator))
+    soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    moved = torch.lerp(moved, soft, max(0.0, 1.5 * blur - 0.5))
+    device, shape = image.device, (len(image), 1, 1, 1)
+    gain = 0.9 + 0.2 * torch.rand(shape, generator=generator).to(device)
+    level = 0.08 * torch.rand(shape, generator=generator).to(device)
+    noise = torch.randn(image.shape, generator=generator).to(device)
+    return moved * gain + level * noise
+
+
+def train_judge(
+    judge: Judge,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    steps: int,
+    seed: int,
+) -> None:
+    """Teach ``judge`` in place, then freeze it.
+
+    Args:
+        judge: On the device of the batches.
+        batches: (image float [B, C, H, W], labels float [B, A]), ``steps`` of them.
+        steps: Their number, for the schedule.
+        seed: Of the disturbances.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=max(steps, 2))
+    judge.train()
+    for image, labels in batches:
+        loss = F.binary_cross_entropy_with_logits(judge(disturb(image, generator)), labels)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        optimiser.step()
+        schedule.step()
+    judge.eval().requires_grad_(False)  # noqa: FBT003
+
+
+@torch.no_grad()
+def balanced_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean of the hit rates on positives and negatives, float [A]; 0.5 is guessing."""
+    said, true = logits > 0, labels > 0.5  # noqa: PLR2004
+    hit = (said & true).sum(0) / true.sum(0).clamp_min(1)
+    rejected = (~said & ~true).sum(0) / (~true).sum(0).clamp_min(1)
+    return 0.5 * (hit + rejected)

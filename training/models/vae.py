@@ -1,0 +1,116 @@
+"""The variational autoencoder: two networks and the latent between them.
+
+    image [B, C, H, W] in [0, 1] → encoder → mean, logvar [B, L]
+    z = mean + exp(logvar / 2) · noise → decoder → image [B, C, H, W] in [0, 1]
+
+Random numbers come in as an argument: the network itself is a function.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from training.models.blocks import SLOPE, Residual, Upsample, convolution, upsampling
+
+LOGVAR_LIMIT = 10.0
+"""The log-variance is clamped to ±10: beyond, exp() is noise or nothing."""
+
+
+RESIDUAL_SIDE = 16
+"""Maps up to this size can afford a residual block; larger ones get one convolution."""
+
+
+class Latent(NamedTuple):
+    """What the encoder says of images: q(z|x) = N(mean, exp(logvar)), each float [B, L]."""
+
+    mean: Tensor
+    logvar: Tensor
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Mean + exp(logvar / 2) · noise, [B, L] (Kingma and Welling 2013, section 2.4)."""
+        return self.mean + torch.exp(0.5 * self.logvar) * noise
+
+
+class Encoder(nn.Module):
+    """Stride-2 convolutions down to a small map, then two linear heads."""
+
+    def __init__(
+        self, *, channels: int, size: int, widths: tuple[int, ...], residual: int, latent: int
+    ) -> None:
+        """One stride-2 stage per width; ``residual`` blocks before the last stage."""
+        super().__init__()
+        stages: list[nn.Module] = []
+        inputs = channels
+        for stage, width in enumerate(widths):
+            if stage == len(widths) - 1:
+                stages += [Residual(inputs) for _ in range(residual)]
+            stages.append(convolution(inputs, width, stride=2))
+            inputs = width
+        self.features = nn.Sequential(*stages, nn.Flatten())
+        side = size >> len(widths)
+        self.head = nn.Linear(widths[-1] * side * side, 2 * latent)
+
+    def forward(self, image: Tensor) -> Latent:
+        """Float [B, C, H, W] in [0, 1] → mean, logvar [B, L]."""
+        mean, logvar = self.head(self.features(2 * image - 1)).chunk(2, dim=1)
+        return Latent(mean, logvar.clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT))
+
+
+class Decoder(nn.Module):
+    """A linear layer to a small map, then one doubling per width, the last one to pixels."""
+
+    def __init__(
+        self, *, channels: int, size: int, widths: tuple[int, ...], residual: int, latent: int
+    ) -> None:
+        """The encoder's stages backwards; ``residual`` blocks after the first doubling."""
+        super().__init__()
+        side = size >> len(widths)
+        stages: list[nn.Module] = [
+            nn.Linear(latent, widths[-1] * side * side),
+            nn.Unflatten(1, (widths[-1], side, side)),
+            nn.LeakyReLU(SLOPE),
+        ]
+        for inputs, width in pairwise(reversed(widths)):
+            stages.append(upsampling(inputs, width))
+            side *= 2
+            if width == widths[-2]:
+                stages += [Residual(width) for _ in range(residual)]
+            elif side <= RESIDUAL_SIDE:
+                stages.append(Residual(width))
+            else:
+                stages.append(convolution(width, width))
+        stages.append(Upsample(widths[0], channels, bias=True))
+        self.stages = nn.Sequential(*stages)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Float [B, L] → float [B, C, H, W] in [0, 1]."""
+        return torch.sigmoid(self.stages(latent))
+
+
+class VAE(nn.Module):
+    """Encoder and decoder of one preset."""
+
+    def __init__(
+        self, *, channels: int, size: int, widths: tuple[int, ...], residual: int, latent: int
+    ) -> None:
+        """Networks for square images of ``size`` pixels, which ``2 ** len(widths)`` divides.
+
+        Raises:
+            ValueError: The size cannot be halved once per width.
+        """
+        super().__init__()
+        if size % (1 << len(widths)):
+            raise ValueError(
+                f"images of {size} pixels cannot be halved {len(widths)} times (widths {widths}); "
+                f"take a multiple of {1 << len(widths)} or fewer widths"
+            )
+        self.encoder = Encoder(
+            channels=channels, size=size, widths=widths, residual=residual, latent=latent
+        )
+        self.decoder = Decoder(
+            channels=channels, size=size, widths=widths, residual=residual, latent=latent
+        )

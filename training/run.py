@@ -1,0 +1,286 @@
+"""A training run: one folder from which the run can be resumed, looked at and exported.
+
+    preset, image set → judge → Lightning's trainer → run folder
+    run.json · checkpoints/last.ckpt · logs/metrics.csv · tensorboard/ · sheets/epoch-*.png
+
+1. A step's random numbers and an epoch's order come from the seed and their own number alone,
+   so a resumed run goes where the unbroken one would have gone.
+2. Checkpoints hold tensors and plain values; nothing in a run folder is unpickled freely.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightning
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from pydantic import BaseModel, ConfigDict
+
+from training.batches import ordered_loader, to_unit, training_loader
+from training.callbacks import PlainLines, Sheets, StopOnInterrupt
+from training.data import Dataset, Split
+from training.detail import pixel_weights
+from training.flips import common_rows
+from training.judge import Judge, train_judge
+from training.module import VAEModule
+from training.presets import Preset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+LAST = "checkpoints/last.ckpt"
+CONFIG = "run.json"
+DETAIL_IMAGES = 10_000
+"""So many training images are enough to see where attributes show."""
+
+Accelerator = Literal["auto", "cpu", "gpu"]
+
+
+class RunError(ValueError):
+    """The run folder cannot be used as asked; the message says why."""
+
+
+class RunConfig(BaseModel):
+    """What a run was started with (``run.json``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Preset
+    seed: int
+    dataset: str
+    licence: str
+    attributes: tuple[str, ...]
+    images: int
+    limit: int | None
+    data: str
+    torch_version: str
+
+    @classmethod
+    def read(cls, run: Path) -> RunConfig:
+        """The configuration of the run in folder ``run``.
+
+        Raises:
+            RunError: There is none, or it is not valid.
+        """
+        try:
+            return cls.model_validate_json((run / CONFIG).read_bytes())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{run} is not a training run: {error}") from error
+
+
+def train(
+    preset: Preset,
+    data: Dataset,
+    out: Path,
+    *,
+    source: str,
+    seed: int = 0,
+    limit: int | None = None,
+    resume: bool = False,
+    accelerator: Accelerator = "auto",
+    compiled: bool = False,
+) -> dict[str, float]:
+    """Train ``preset`` on ``data`` in the folder ``out``.
+
+    Args:
+        preset: The recipe.
+        data: The whole image set; its train part is learnt, its validation part watched.
+        out: The run folder; new, or with ``resume`` one that `train` has begun.
+        source: Where the data came from, for the record.
+        seed: Of weights, order and noise.
+        limit: The limit that ``data`` was read with, for the record.
+        resume: Go on from the last checkpoint.
+        accelerator: ``auto`` takes a GPU where there is one, in bfloat16 mixed precision.
+        compiled: Train through `torch.compile`.
+
+    Returns:
+        The last validation's figures.
+
+    Raises:
+        RunError: ``out`` holds another run, or nothing to resume.
+        InterruptedRun: Ctrl-C; the checkpoint is written.
+    """
+    config = RunConfig(
+        preset=preset,
+        seed=seed,
+        dataset=data.name,
+        licence=data.licence,
+        attributes=data.attributes,
+        images=len(data),
+        limit=limit,
+        data=source,
+        torch_version=torch.__version__,
+    )
+    _prepare(out, config, resume=resume)
+    lightning.seed_everything(seed, verbose=False)
+    training, validation = data.part(Split.TRAIN), data.part(Split.VALIDATION)
+    if not len(validation):
+        raise RunError(f"{data.name} has no validation images; give a set of a few hundred or more")
+    trainer = _trainer(preset, out, validation, accelerator)
+    loader = training_loader(
+        training, preset.batch_size, seed=seed, rank=trainer.global_rank, world=trainer.world_size
+    )
+    device = trainer.strategy.root_device
+    module = VAEModule(
+        preset,
+        seed=seed,
+        pixel_weights=torch.from_numpy(
+            pixel_weights(
+                training.images[:DETAIL_IMAGES],
+                training.labels[:DETAIL_IMAGES],
+                preset.detail_weight,
+            )
+        ),
+        label_rows=torch.from_numpy(common_rows(training.labels)).float(),
+        judge=_judge(preset, training, seed, device, untaught=resume),
+        steps_per_epoch=len(loader),
+    )
+    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    if compiled:
+        module.compile_networks()
+    with warnings.catch_warnings():
+        # Whole batches come from memory: workers would only cost. Short runs log seldom.
+        warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=r".*The number of training batches.*")
+        trainer.fit(
+            module,
+            loader,
+            ordered_loader(validation, 4 * preset.batch_size),
+            ckpt_path=out / LAST if resume else None,
+            weights_only=True,
+        )
+    return {
+        name.partition("/")[2]: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("val/")
+    }
+
+
+def load_network(run: Path) -> tuple[RunConfig, VAEModule]:
+    """The trained (averaged) network of a run, on the CPU and in evaluation mode.
+
+    Raises:
+        RunError: There is no run or no checkpoint, or they do not fit together.
+    """
+    config = RunConfig.read(run)
+    try:
+        checkpoint = torch.load(run / LAST, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise RunError(f"{run} has no checkpoint yet: {error}") from error
+    state: dict[str, Tensor] = checkpoint["state_dict"]
+    preset, image = config.preset, config.preset.image
+    module = VAEModule(
+        preset,
+        seed=config.seed,
+        pixel_weights=torch.ones(image.height, image.width),
+        label_rows=torch.zeros_like(state["label_rows"]),
+        judge=_untaught(preset, len(config.attributes)) if config.attributes else None,
+        steps_per_epoch=1,
+    )
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise RunError(f"the checkpoint in {run} is not of its preset: {error}") from error
+    return config, module.eval()
+
+
+def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
+    if resume:
+        before = RunConfig.read(out)
+        changed = [
+            name
+            for name in ("preset", "seed", "attributes", "images", "limit")
+            if getattr(before, name) != getattr(config, name)
+        ]
+        if changed:
+            raise RunError(
+                f"{out} was started with other values of {', '.join(changed)}; resume it with "
+                "those, or train into a new folder"
+            )
+        if not (out / LAST).is_file():
+            raise RunError(f"{out} has no checkpoint to resume; train it anew")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists already; resume it with --resume or choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _trainer(preset: Preset, out: Path, validation: Dataset, accelerator: Accelerator) -> Trainer:
+    gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    last = out / LAST
+    shown = next(iter(ordered_loader(validation, 512)))
+    callbacks: list[Callback] = [
+        ModelCheckpoint(dirpath=last.parent, filename="last", enable_version_counter=False),
+        Sheets(out / "sheets", shown),
+        PlainLines(),
+        StopOnInterrupt(last),
+    ]
+    if preset.ema_decay:
+        callbacks.insert(0, WeightAveraging(avg_fn=_moving_average(preset.ema_decay)))
+    return Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices="auto" if gpu else 1,
+        precision="bf16-mixed" if gpu else "32-true",
+        max_epochs=preset.epochs,
+        callbacks=callbacks,
+        logger=[
+            CSVLogger(out, name="", version="logs"),
+            TensorBoardLogger(out, name="", version="tensorboard"),
+        ],
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        log_every_n_steps=50,
+    )
+
+
+def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential average that forgets its first steps faster, so that short runs work too."""
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        steps = float(count)
+        keep = min(decay, (1.0 + steps) / (10.0 + steps))
+        return averaged + (current - averaged) * (1.0 - keep)
+
+    return average
+
+
+def _untaught(preset: Preset, attributes: int) -> Judge:
+    image = preset.image
+    judge = Judge(
+        channels=image.channels, height=image.height, width=image.width, attributes=attributes
+    )
+    return judge.eval().requires_grad_(False)  # noqa: FBT003
+
+
+def _judge(
+    preset: Preset, training: Dataset, seed: int, device: Any, *, untaught: bool  # noqa: ANN401
+) -> Judge | None:
+    """A taught judge; an untaught one where a checkpoint is about to bring its weights."""
+    if not training.attributes or not (preset.feature_weight or preset.shift_weight):
+        return None
+    judge = _untaught(preset, len(training.attributes))
+    if untaught:
+        return judge
+    judge.to(device).requires_grad_(True)  # noqa: FBT003
+    loader = training_loader(training, preset.batch_size, seed=seed + 1)
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for epoch in range(preset.judge_epochs):
+            loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]  # ours, not torch's
+            for pixels, labels in loader:
+                yield to_unit(pixels.to(device)), labels.to(device)
+
+    steps = preset.judge_epochs * len(loader)
+    train_judge(judge, batches(), steps=steps, seed=seed)
+    return judge
