@@ -77,7 +77,8 @@ def ready_line(url: str, facts: dict[str, object], settings: Settings) -> str:
     providers = facts["providers"]
     where = ", ".join(map(str, providers)) if isinstance(providers, list) else ""
     return (
-        f"latentserve ready at {url} | model {facts['name']} {facts['version']} | "
+        f"latentserve ready at {url}, gRPC {settings.grpc_port} | "
+        f"model {facts['name']} {facts['version']} | "
         f"device {settings.device} ({where}) | workers {settings.workers} | limits: "
         f"{settings.max_body_bytes} bytes, {settings.max_image_pixels} pixels, "
         f"{settings.max_items} items, queue {settings.max_queue_size}, "
@@ -107,9 +108,12 @@ def _checked(settings: Settings) -> Settings:
         raise StartError(str(error)) from None
     if settings.device == "cuda":
         _require_cuda(bundle.encoder)
-    port = _free_port(settings.host, settings.port)
+    port = _free_port(settings, "port")
+    grpc_port = _free_port(settings, "grpc_port")
+    if port == grpc_port:
+        raise StartError(f"HTTP and gRPC cannot share port {port}; give --grpc-port another")
     root = find_bundle(settings.bundle).resolve()
-    return settings.model_copy(update={"bundle": root, "port": port})
+    return settings.model_copy(update={"bundle": root, "port": port, "grpc_port": grpc_port})
 
 
 def _require_cuda(graph: bytes) -> None:
@@ -121,7 +125,8 @@ def _require_cuda(graph: bytes) -> None:
         raise StartError(str(error)) from None
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(settings: Settings, name: str) -> int:
+    host, port = settings.host, getattr(settings, name)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,7 +135,7 @@ def _free_port(host: str, port: int) -> int:
         except OSError as error:
             raise StartError(
                 f"port {port} on {host} cannot be used: {error.strerror}; choose another with "
-                "--port (0 lets the system choose)"
+                f"{flag_name(name)} (0 lets the system choose)"
             ) from None
         return int(probe.getsockname()[1])
 
@@ -139,7 +144,7 @@ def _supervise(settings: Settings) -> int:
     child = _spawn(settings)
     wanted: list[int] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (the handler's signature)
         wanted.append(number)
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
@@ -170,12 +175,12 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
         *("--timeout-graceful-shutdown", str(settings.shutdown_timeout_s)),
     ]
     # A session of its own: Ctrl-C reaches this process alone, which passes on one SIGTERM.
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  (our own words)
 
 
 def _announce(child: subprocess.Popen[bytes], settings: Settings, wanted: list[int]) -> bool:
     """Wait until the server is ready and print its line; False if that never came."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  (compared)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and not wanted:
         if child.poll() is not None:

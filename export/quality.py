@@ -72,12 +72,12 @@ def reporting_judge(training: Dataset, *, seed: int) -> Judge:
         attributes=len(training.attributes),
         widths=WIDTHS,
     )
-    loader = training_loader(training, min(BATCH, len(training)), seed=seed)
+    loader, order = training_loader(training, min(BATCH, len(training)), seed=seed)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         done, epoch = 0, 0
         while done < STEPS:
-            loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]  # ours, not torch's
+            order.set_epoch(epoch)
             for pixels, labels in loader:
                 yield to_unit(pixels), labels
                 done += 1

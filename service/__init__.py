@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["LatentService"]
+__all__ = ["LatentService", "__version__"]
+__version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (the module protocol's own signature)
     if name == "LatentService":
-        from service.bento import LatentService
+        from service.bento import LatentService  # noqa: PLC0415  (lazy on purpose)
 
         return LatentService
     raise AttributeError(f"module 'service' has no attribute {name!r}")

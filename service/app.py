@@ -102,7 +102,7 @@ class DataPlane:
         except ClientLeft:
             self._count(label, _CLIENT_LEFT, "client_left", started, call)
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (invariant 3)
             reply, slug = failure(error, call.request_id)
         self._count(label, reply.status, slug, started, call)
         head_only = scope["method"] == "HEAD"
@@ -154,7 +154,7 @@ class DataPlane:
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, call: Call
     ) -> Reply:
         """Let the hosted application answer, under our limits of body, time and patience."""
-        assert self._hosted is not None
+        assert self._hosted is not None  # noqa: S101  (checked by the caller)
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -206,7 +206,7 @@ class DataPlane:
 async def _cancelled_if_caller_leaves(receive: Receive) -> AsyncGenerator[None]:
     """Cancel the block, and raise `ClientLeft`, when the connection closes meanwhile."""
     task = asyncio.current_task()
-    assert task is not None
+    assert task is not None  # noqa: S101  (a coroutine runs in one)
     left = False
 
     async def watch() -> None:

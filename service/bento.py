@@ -21,6 +21,7 @@ from inference.call import Call
 from inference.errors import InvalidRequest
 from service.endpoints import check_count, load_images, load_latents
 from service.envelope import failure
+from service.grpc_server import GrpcServer
 from service.hosting import FrontedService, this_runtime
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
@@ -59,16 +60,19 @@ class LatentService:
         """Open the bundle and the engine in this worker."""
         self.runtime = this_runtime()
         self.runtime.open()
+        self.grpc = GrpcServer(self.runtime)
 
     @bentoml.on_startup
     async def warm_up(self) -> None:
-        """Begin the warm-up; readiness follows it."""
+        """Begin the warm-up, which readiness follows, and open gRPC."""
         self.runtime.drain_at_signal()
         self.runtime.start()
+        await self.grpc.start()
 
     @bentoml.on_shutdown
     async def close(self) -> None:
-        """Wait for what runs, and close the sessions."""
+        """Close gRPC, wait for what runs, and close the sessions."""
+        await self.grpc.stop()
         await self.runtime.aclose()
 
     @bentoml.api
@@ -92,14 +96,14 @@ class LatentService:
         return await _answer(self.runtime, ctx, run)
 
     @bentoml.api
-    async def sample(
+    async def sample(  # noqa: PLR0917  (BentoML calls by name)
         self,
         ctx: bentoml.Context,
         n: int = 1,
         seed: int | None = None,
         temperature: float = 1.0,
         prior: Literal["fitted", "normal"] = "fitted",
-        attributes: dict[str, float] = {},
+        attributes: dict[str, float] = {},  # noqa: B006  (BentoML's schema takes a plain one)
     ) -> Pixels:
         """A seed → new images uint8 [n, H, W, C]."""
 
@@ -124,8 +128,8 @@ class LatentService:
         self,
         ctx: bentoml.Context,
         attributes: dict[str, float],
-        images: Optional[Array] = None,
-        latents: Optional[Array] = None,
+        images: Optional[Array] = None,  # noqa: UP045  (BentoML reads this form alone)
+        latents: Optional[Array] = None,  # noqa: UP045  (as above)
     ) -> Pixels:
         """Images or latents, and strengths by attribute → images uint8 [N, H, W, C]."""
 
@@ -153,7 +157,7 @@ async def _answer(runtime: Runtime, ctx: bentoml.Context, run: Callable[[Call], 
     try:
         check_ready(runtime)
         return await run(call)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (every failure has an envelope)
         reply = failure(error, call.request_id).reply
         # BentoML takes status and headers from the context, and the body from the response.
         ctx.response.status_code = reply.status
@@ -163,7 +167,7 @@ async def _answer(runtime: Runtime, ctx: bentoml.Context, run: Callable[[Call], 
 
 def _pixels(images: Array) -> Pixels:
     """Grey levels as BentoML parsed them → uint8 [N, h, w, C]."""
-    levels = images if images.ndim == 4 else images[None]
+    levels = images if images.ndim == 4 else images[None]  # noqa: PLR2004  ([N, H, W, C])
     whole = (levels >= 0) & (levels <= GREY_LEVELS) & (levels == np.floor(levels))
     if not whole.all():
         wrong = levels.flat[int(np.argmin(whole))]

@@ -218,7 +218,7 @@ async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, 
     return media_type, await read_inputs(request, route.takes, runtime.settings.max_items)
 
 
-async def _images(
+async def _images(  # noqa: PLR0917  (one result's worth, in the order of the flow)
     runtime: Runtime,
     call: Call,
     pixels: Pixels,

@@ -8,10 +8,10 @@ committed copy.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ERRORS
+from service import __version__
 from service.inputs import MULTIPART, NPY, body_types
 from service.rendering import ZIP
 from service.wire import JSON
@@ -87,7 +87,7 @@ def build(routes: Iterable[Route]) -> Document:
         "openapi": "3.1.0",
         "info": {
             "title": "latentserve",
-            "version": version("latentserve"),
+            "version": __version__,
             "summary": "The latent space of a variational autoencoder.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -26,6 +26,7 @@ from service.telemetry import Telemetry
 if TYPE_CHECKING:
     from types import FrameType
 
+    from inference.admission import State
     from service.settings import Settings
 
 logger = logging.getLogger("latentserve")
@@ -38,6 +39,7 @@ class Runtime:
         settings: The server's settings.
         telemetry: The worker's metrics.
         image_limits: The limits of images that come in.
+        draining: Set once nothing new is taken.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -45,7 +47,10 @@ class Runtime:
         self.settings = settings
         self.telemetry = Telemetry()
         self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
+        self.draining = asyncio.Event()
+        self._drains = False
         self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._warm_up: asyncio.Task[None] | None = None
 
     @property
@@ -86,11 +91,12 @@ class Runtime:
         self.telemetry.watch(
             queues=engine.queues,
             in_flight=lambda: engine.admission.in_flight,
-            ready=lambda: float(engine.admission.state == "ready"),
+            ready=lambda: float(self.state == "ready"),
         )
 
     def start(self) -> None:
         """Begin the warm-up in the background, so that liveness answers meanwhile."""
+        self._loop = asyncio.get_running_loop()
         self._warm_up = asyncio.create_task(self._run_warm_up(), name="warm-up")
 
     async def ready(self) -> None:
@@ -98,10 +104,23 @@ class Runtime:
         if self._warm_up is not None:
             await self._warm_up
 
+    @property
+    def state(self) -> State:
+        """``starting``, ``ready`` or ``draining``: what a new request finds.
+
+        Draining begins here, before the engine's own: a request whose body is still coming in
+        was accepted, and is answered.
+        """
+        if self._drains:
+            return "draining"
+        return "starting" if self._engine is None else self._engine.admission.state
+
     def drain(self) -> None:
-        """Take nothing new from now on; what runs goes on."""
-        if self._engine is not None:
-            self._engine.admission.drain()
+        """Take nothing new from now on; what came before is answered."""
+        self._drains = True
+        if self._loop is not None:
+            # From a signal handler, the loop must be woken as well.
+            self._loop.call_soon_threadsafe(self.draining.set)
 
     def drain_at_signal(self) -> None:
         """At SIGTERM and SIGINT, drain before the server that installed a handler goes on."""

@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         "A port that is taken stops the start. "
         "`latentserve_requests_total` that stays at 0 tells you that nobody reaches it.",
     )
+    grpc_port: int = Field(
+        3001,
+        ge=0,
+        le=65535,
+        description="TCP port of gRPC (health and reflection); 0 lets the system choose one. "
+        "A port that is taken stops the start. "
+        "`latentserve_ready` is what its health service follows.",
+    )
     device: Device = Field(
         "auto",
         description="Where the graphs run: cpu, cuda, or auto for cuda if there is one. "

@@ -31,7 +31,7 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _MAX_QUERY_FIELDS = 64
 
 
-class ClientLeft(Exception):
+class ClientLeft(Exception):  # noqa: N818  (an event, not a fault)
     """The caller closed the connection before its answer."""
 
 

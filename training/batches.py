@@ -64,11 +64,15 @@ class EpochBatches(Sampler[list[int]]):
             )
         self._count, self._size, self._seed = count, batch_size, seed
         self._rank, self._world = rank, world
-        self._epoch = 0
+        self._epoch = self._skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer at the start of each epoch."""
         self._epoch = epoch
+
+    def skip(self, batches: int) -> None:
+        """Leave out the first batches of the next epoch: a broken run has had them."""
+        self._skipped = batches
 
     def __len__(self) -> int:
         """Batches of this process in one epoch."""
@@ -77,17 +81,18 @@ class EpochBatches(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         """The epoch's index lists."""
         order = np.random.default_rng((self._seed, self._epoch)).permutation(self._count)
-        for batch in range(len(self)):
+        skipped, self._skipped = self._skipped, 0
+        for batch in range(skipped, len(self)):
             start = (batch * self._world + self._rank) * self._size
             yield order[start : start + self._size].tolist()
 
 
 def training_loader(
     data: ImageDataset, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
-) -> DataLoader[Any]:
-    """Shuffled batches, each epoch in its own order."""
+) -> tuple[DataLoader[Any], EpochBatches]:
+    """Shuffled batches, and the order in which they come, to be set for each epoch."""
     order = EpochBatches(len(data), batch_size, seed=seed, rank=rank, world=world)
-    return DataLoader(Rows(data), sampler=order, batch_size=None)
+    return DataLoader(Rows(data), sampler=order, batch_size=None), order
 
 
 def ordered_loader(data: ImageDataset, batch_size: int) -> DataLoader[Any]:

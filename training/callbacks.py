@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lightning.pytorch import LightningModule, Trainer
 
-    from training.batches import Batch
+    from training.batches import Batch, EpochBatches
 
 
 class InterruptedRun(RuntimeError):
@@ -79,6 +79,20 @@ class PlainLines(Callback):
         )
 
 
+class SkipDone(Callback):
+    """Lets an epoch that was broken off go on after its last step."""
+
+    def __init__(self, order: EpochBatches) -> None:
+        """``order`` is the training loader's."""
+        self._order = order
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Lightning's hook: every batch is one step, so the steps tell where the epoch stands."""
+        self._order.skip(checkpoint["global_step"] % len(self._order))
+
+
 class StopOnInterrupt(Callback):
     """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRun`."""
 
@@ -88,8 +102,11 @@ class StopOnInterrupt(Callback):
         self._asked = False
         self._before: Any = None
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Lightning's hook: from here on Ctrl-C only asks."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning's hook: from here on Ctrl-C only asks.
+
+        Not earlier: the trainer puts back the handlers that it found when it set up its own.
+        """
         self._before = signal.signal(signal.SIGINT, self._ask)
 
     def on_train_batch_end(
@@ -105,8 +122,17 @@ class StopOnInterrupt(Callback):
             trainer.save_checkpoint(self._checkpoint)
             raise InterruptedRun(str(self._checkpoint))
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Lightning's hook."""
+        self._restore()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Lightning's hook: Ctrl-C is again what it was."""
+        """Lightning's hook."""
+        self._restore()
+
+    def _restore(self) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None

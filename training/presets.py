@@ -31,7 +31,7 @@ class Preset(BaseModel):
     )
     residual: int = Field(default=1, ge=0, description="Residual blocks on the second-smallest map.")
 
-    epochs: int = Field(default=24, gt=0)
+    epochs: int = Field(default=12, gt=0)
     batch_size: int = Field(default=64, gt=1)
     learning_rate: float = Field(default=2e-3, gt=0, description="Of AdamW, at its highest.")
     weight_decay: float = Field(default=1e-4, ge=0)
@@ -64,7 +64,7 @@ class Preset(BaseModel):
     shift_share: float = Field(
         default=0.25, gt=0, le=1, description="Share of each batch that is shifted."
     )
-    judge_epochs: int = Field(default=3, gt=0, description="Epochs of the training judge.")
+    judge_epochs: int = Field(default=2, gt=0, description="Epochs of the training judge.")
 
 
 PRESETS: Mapping[str, Preset] = {

@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import lightning
@@ -22,7 +24,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from pydantic import BaseModel, ConfigDict
 
 from training.batches import ordered_loader, to_unit, training_loader
-from training.callbacks import PlainLines, Sheets, StopOnInterrupt
+from training.callbacks import PlainLines, Sheets, SkipDone, StopOnInterrupt
 from training.data import Dataset, Split
 from training.detail import pixel_weights
 from training.flips import common_rows
@@ -124,10 +126,12 @@ def train(
     training, validation = data.part(Split.TRAIN), data.part(Split.VALIDATION)
     if not len(validation):
         raise RunError(f"{data.name} has no validation images; give a set of a few hundred or more")
-    trainer = _trainer(preset, out, validation, accelerator)
-    loader = training_loader(
+    with _quiet():
+        trainer = _trainer(preset, out, validation, accelerator)
+    loader, order = training_loader(
         training, preset.batch_size, seed=seed, rank=trainer.global_rank, world=trainer.world_size
     )
+    trainer.callbacks.append(SkipDone(order))
     device = trainer.strategy.root_device
     module = VAEModule(
         preset,
@@ -146,10 +150,7 @@ def train(
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if compiled:
         module.compile_networks()
-    with warnings.catch_warnings():
-        # Whole batches come from memory: workers would only cost. Short runs log seldom.
-        warnings.filterwarnings("ignore", message=r".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=r".*The number of training batches.*")
+    with _quiet():
         trainer.fit(
             module,
             loader,
@@ -190,6 +191,30 @@ def load_network(run: Path) -> tuple[RunConfig, VAEModule]:
     except RuntimeError as error:
         raise RunError(f"the checkpoint in {run} is not of its preset: {error}") from error
     return config, module.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the trainer says to every caller and that is intended here."""
+    intended = (
+        r".*does not have many workers.*",  # whole batches come from memory
+        r".*The number of training batches.*",  # short runs log seldom
+        r".*module\(s\) in eval mode.*",  # the judge stands still
+        r".*isinstance\(treespec, LeafSpec\).*",  # the trainer's own use of torch
+        r".*`weights_only` was not set.*",
+        r".*Checkpoint directory .* exists.*",  # resumed runs go on in theirs
+        r".*resuming from a checkpoint that ended before the epoch.*",  # `SkipDone` sees to it
+    )
+    logger = logging.getLogger("lightning.pytorch")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in intended:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
@@ -233,7 +258,7 @@ def _trainer(preset: Preset, out: Path, validation: Dataset, accelerator: Accele
         max_epochs=preset.epochs,
         callbacks=callbacks,
         logger=[
-            CSVLogger(out, name="", version="logs"),
+            CSVLogger(out, name="", version=_new_folder(out, "logs")),
             TensorBoardLogger(out, name="", version="tensorboard"),
         ],
         num_sanity_val_steps=0,
@@ -242,6 +267,15 @@ def _trainer(preset: Preset, out: Path, validation: Dataset, accelerator: Accele
         enable_model_summary=False,
         log_every_n_steps=50,
     )
+
+
+def _new_folder(out: Path, name: str) -> str:
+    """``name``, or for a resumed run ``name-2`` and so on: what was logged before is kept."""
+    number, folder = 1, name
+    while (out / folder).exists():
+        number += 1
+        folder = f"{name}-{number}"
+    return folder
 
 
 def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
@@ -273,11 +307,11 @@ def _judge(
     if untaught:
         return judge
     judge.to(device).requires_grad_(True)  # noqa: FBT003
-    loader = training_loader(training, preset.batch_size, seed=seed + 1)
+    loader, order = training_loader(training, preset.batch_size, seed=seed + 1)
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         for epoch in range(preset.judge_epochs):
-            loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]  # ours, not torch's
+            order.set_epoch(epoch)
             for pixels, labels in loader:
                 yield to_unit(pixels.to(device)), labels.to(device)
 

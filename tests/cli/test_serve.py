@@ -72,14 +72,21 @@ def test_a_flag_wins_over_the_environment(
 ) -> None:
     monkeypatch.setenv("LATENTSERVE_MAX_ITEMS", "7")
     monkeypatch.setenv("LATENTSERVE_DEADLINE_MS", "900")
-    assert serve.run(parse("--bundle", bundle, "--port", 0, "--max-items", 9, "--access-log")) == 0
+    assert (
+        serve.run(
+            parse(
+                "--bundle", bundle, "--port", 0, "--grpc-port", 0, "--max-items", 9, "--access-log"
+            )
+        )
+        == 0
+    )
     (settings,) = supervised
     assert (settings.max_items, settings.deadline_ms) == (9, 900)
     assert settings.access_log is True
 
 
 def test_port_0_becomes_a_real_port(bundle: Path, supervised: list[Settings]) -> None:
-    assert serve.run(parse("--bundle", bundle, "--port", 0)) == 0
+    assert serve.run(parse("--bundle", bundle, "--port", 0, "--grpc-port", 0)) == 0
     assert supervised[0].port > 0
 
 
@@ -118,14 +125,24 @@ def test_a_bundle_changed_by_a_byte(
 def test_a_port_that_is_taken(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert serve.run(parse("--bundle", bundle, "--port", port)) == 1
+        assert serve.run(parse("--bundle", bundle, "--port", port, "--grpc-port", 0)) == 1
     told = complaint(capsys)
     assert f"port {port} on 127.0.0.1 cannot be used" in told
     assert "--port" in told
 
 
+def test_http_and_grpc_need_a_port_each(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert serve.run(parse("--bundle", bundle, "--port", port, "--grpc-port", port)) == 1
+    assert f"cannot share port {port}" in complaint(capsys)
+
+
 def test_an_address_that_is_not_ours(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert serve.run(parse("--bundle", bundle, "--host", "192.0.2.1", "--port", 0)) == 1
+    assert (
+        serve.run(parse("--bundle", bundle, "--host", "192.0.2.1", "--port", 0, "--grpc-port", 0))
+        == 1
+    )
     assert "192.0.2.1 cannot be used" in complaint(capsys)
 
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import base64
 import concurrent.futures
 import io
 import os
 import signal
+import socket
 import struct
-import threading
-import time
+import subprocess
+import sys
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import bentoml
+import grpc
 import httpx
 import numpy as np
+import orjson
 import pytest
 from bentoml.exceptions import BentoMLException
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 from PIL import Image
 
-from tests.support.server import Server, running
+from tests.support.server import Server, running, wait_until_ready
 from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
@@ -76,7 +82,8 @@ def shape_of(response: httpx.Response) -> tuple[int, ...]:
 
 
 def test_one_line_when_ready(server: Server) -> None:
-    assert server.line.startswith(f"latentserve ready at {server.url} | model tiny 1 | device cpu")
+    assert server.line.startswith(f"latentserve ready at {server.url}, gRPC ")
+    assert "| model tiny 1 | device cpu" in server.line
     assert "256 items" in server.line
 
 
@@ -237,6 +244,15 @@ def test_unknown_route_and_wrong_method(client: httpx.Client) -> None:
     assert (hosted.status_code, hosted.headers["allow"]) == (405, "POST")
 
 
+def test_grpc_health_and_reflection(server: Server) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        listed = ProtoReflectionDescriptorDatabase(channel).get_services()
+        assert "grpc.health.v1.Health" in listed
+
+
 def test_many_mixed_callers_are_batched_and_each_gets_its_own(server: Server) -> None:
     alone = {}
     with httpx.Client(base_url=server.url, timeout=20) as client:
@@ -268,27 +284,50 @@ def test_many_mixed_callers_are_batched_and_each_gets_its_own(server: Server) ->
     assert 'latentserve_queue_items{graph="decoder"} 0.0' in metrics
 
 
-def test_the_whole_tree_ends_cleanly_and_running_requests_are_answered(bundle: Path) -> None:
-    answers: list[Any] = []
+def test_the_whole_tree_ends_and_a_request_that_was_accepted_is_answered(bundle: Path) -> None:
+    body = orjson.dumps({"latents": LATENTS})
+    head = (
+        "POST /v1/decode HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     with running(bundle, "--device", "cpu", "--shutdown-timeout-s", "10") as server:
         pids = _tree(server.process.pid)
-        assert len(pids) > 1
-        body = {"images": [base64.b64encode(picture(7, 900)).decode()] * 64}
-
-        def ask() -> None:
-            with httpx.Client(base_url=server.url, timeout=20) as client:
-                answers.append(client.post("/v1/encode", json=body))
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        with httpx.Client(base_url=server.url) as client:
-            while _in_work(client) < 1 and asking.is_alive():
-                time.sleep(0.005)
-        code, printed = server.stop(signal.SIGINT)
-        asking.join()
-    assert (code, printed) == (0, "")
-    assert answers[0].status_code in {200, 503}
+        assert len(pids) > 2
+        url = httpx.URL(server.url)
+        with socket.create_connection((url.host, url.port), timeout=10) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")
+            os.killpg(server.process.pid, signal.SIGINT)
+            # gRPC tells when the worker has taken the signal in.
+            _wait_until_not_serving(server)
+            connection.sendall(body)
+            answer = connection.recv(1000)
+        printed, _ = server.process.communicate(timeout=20)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert (server.process.returncode, printed) == (0, "")
     assert not [pid for pid in pids if _alive(pid)]
+
+
+def test_bentoml_serve_gives_the_same_service(bundle: Path, server: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = {"BUNDLE": str(bundle), "PORT": str(port), "GRPC_PORT": "0", "DEVICE": "cpu"}
+    environment = {f"LATENTSERVE_{name}": value for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bentoml", "serve", "service:LatentService", "--quiet"],
+        env={**os.environ, **environment, "BENTOML_DO_NOT_TRACK": "True"},
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process)
+        with bentoml.SyncHTTPClient(url) as bento, bento._temp_dir:
+            there = bento.sample(n=2, seed=5)
+        with bentoml.SyncHTTPClient(server.url) as bento, bento._temp_dir:
+            assert (bento.sample(n=2, seed=5) == there).all()
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def test_two_workers_give_the_same_images(bundle: Path) -> None:
@@ -306,10 +345,15 @@ def test_two_workers_give_the_same_images(bundle: Path) -> None:
         assert server.stop()[0] == 0
 
 
-def _in_work(client: httpx.Client) -> float:
-    text = client.get("/metrics").text
-    found = text.partition("\nlatentserve_codec_seconds_count")[2]
-    return float(found.split("\n")[0].split(" ")[1]) if found else 0.0
+def _wait_until_not_serving(server: Server) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        watched = health_pb2_grpc.HealthStub(channel).Watch(
+            health_pb2.HealthCheckRequest(), timeout=10
+        )
+        for answer in watched:
+            if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+                return
+    raise AssertionError("gRPC health never left SERVING")
 
 
 def _tree(pid: int) -> list[int]:

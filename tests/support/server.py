@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import httpx
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
@@ -26,17 +28,19 @@ class Server:
 
     Attributes:
         url: Of HTTP.
+        grpc: Address of gRPC.
         line: The one line that it printed.
         process: The command's own process.
     """
 
     url: str
+    grpc: str
     line: str
     process: subprocess.Popen[str]
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """End it by a signal; its exit code, and what it printed since it was ready."""
-        self.process.send_signal(number)
+        """End it as a terminal does; its exit code, and what it printed since it was ready."""
+        os.killpg(self.process.pid, number)
         printed, _ = self.process.communicate(timeout=30)
         return self.process.returncode, printed
 
@@ -47,23 +51,36 @@ def running(bundle: Path, *words: str, command: Sequence[str] | None = None) -> 
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LATENTSERVE_")}
     command = command or (sys.executable, "-m", "cli.main")
     process = subprocess.Popen(
-        [*command, "serve", "--bundle", str(bundle), "--port", "0", *words],
+        [*command, "serve", "--bundle", str(bundle), "--port", "0", "--grpc-port", "0", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=environment,
+        start_new_session=True,
     )
     try:
         line = _first_line(process)
-        found = re.search(r"https?://\S+", line)
+        found = re.search(r"(http://\S+), gRPC (\d+)", line)
         assert found is not None, line
-        yield Server(found.group(), line, process)
+        yield Server(found.group(1), f"127.0.0.1:{found.group(2)}", line, process)
     finally:
         if process.poll() is None:
             process.terminate()
             process.wait(30)
         assert process.stdout is not None
         process.stdout.close()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Ask ``url`` now and then until it is ready; its process must live on meanwhile."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{url} was not ready within {START_S} s")
 
 
 def _first_line(process: subprocess.Popen[str]) -> str:

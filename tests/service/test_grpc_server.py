@@ -1,0 +1,44 @@
+"""gRPC health follows the runtime from its start to its drain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from service.grpc_server import GrpcServer
+from service.runtime import Runtime
+from service.settings import Settings
+from tests.support.tiny_bundle import write_tiny_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_health_follows_readiness_and_drain(tmp_path: Path) -> None:
+    settings = Settings(bundle=write_tiny_bundle(tmp_path / "tiny"), device="cpu", grpc_port=0)
+    runtime = Runtime(settings)
+    runtime.open()
+    server = GrpcServer(runtime)
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        seen = [(await watched.read()).status]
+        runtime.start()
+        await runtime.ready()
+        while seen[-1] != SERVING:
+            seen.append((await watched.read()).status)
+        runtime.drain()
+        seen.append((await watched.read()).status)
+        watched.cancel()
+    await server.stop()
+    await runtime.aclose()
+    assert seen in ([NOT_SERVING, SERVING, NOT_SERVING], [SERVING, NOT_SERVING])
+
+
+async def test_a_server_that_never_started_can_be_stopped() -> None:
+    await GrpcServer(Runtime(Settings())).stop()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.pictures import pictures
+from training.batches import EpochBatches, ordered_loader, to_unit, training_loader
+
+
+def _epoch(order: EpochBatches, epoch: int) -> list[list[int]]:
+    order.set_epoch(epoch)
+    return list(order)
+
+
+def test_an_epoch_depends_on_seed_and_number_alone() -> None:
+    one, other = (EpochBatches(103, 10, seed=4) for _ in range(2))
+    _epoch(one, 0)
+    assert _epoch(one, 3) == _epoch(other, 3)
+    assert _epoch(one, 3) != _epoch(one, 4)
+    assert _epoch(one, 3) != _epoch(EpochBatches(103, 10, seed=5), 3)
+
+
+def test_every_item_comes_at_most_once_and_batches_are_full() -> None:
+    batches = _epoch(EpochBatches(103, 10, seed=0), 0)
+    items = [item for batch in batches for item in batch]
+    assert len(batches) == 10
+    assert {len(batch) for batch in batches} == {10}
+    assert len(set(items)) == 100
+
+
+def test_skipped_batches_are_those_that_were_had() -> None:
+    order = EpochBatches(80, 10, seed=1)
+    whole = _epoch(order, 5)
+    order.skip(3)
+    assert _epoch(order, 5) == whole[3:]
+    assert _epoch(order, 5) == whole
+
+
+def test_processes_share_the_epoch() -> None:
+    whole = _epoch(EpochBatches(80, 10, seed=1), 2)
+    parts = [_epoch(EpochBatches(80, 10, seed=1, rank=rank, world=2), 2) for rank in (0, 1)]
+    assert [batch for pair in zip(*parts, strict=True) for batch in pair] == whole
+
+
+def test_too_few_images_are_refused_with_the_numbers() -> None:
+    with pytest.raises(ValueError, match="9 training images do not fill one batch of 10"):
+        EpochBatches(9, 10, seed=0)
+
+
+def test_rows_and_labels_stay_together() -> None:
+    data = pictures(50)
+    for pixels, labels in training_loader(data, 8, seed=0)[0]:
+        assert pixels.dtype == torch.uint8
+        assert pixels.shape == (8, 1, 16, 16)
+        bright = pixels[:, 0, 0, 0] > 100
+        assert bright.tolist() == (labels[:, 1] > 0.5).tolist()
+
+
+def test_ordered_batches_hold_everything_once() -> None:
+    data = pictures(21)
+    batches = [pixels for pixels, _ in ordered_loader(data, 8)]
+    assert [len(batch) for batch in batches] == [8, 8, 5]
+    together = torch.cat(batches).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_array_equal(together, data.images)
+
+
+def test_scaling_is_that_of_the_bundle() -> None:
+    from bundle.pixels import to_unit as served  # noqa: PLC0415
+
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_allclose(to_unit(torch.from_numpy(levels)).numpy(), served(levels))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import csv
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from bundle.manifest import ImageSpec
+from tests.support.pictures import pictures, without_labels
+from training.callbacks import InterruptedRun
+from training.presets import PRESETS, Preset
+from training.run import LAST, RunConfig, RunError, load_network, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.data import Dataset
+
+TINY = Preset(
+    name="tiny",
+    summary="for tests",
+    image=ImageSpec(height=16, width=16, channels=1, resize="box", crop="centre"),
+    latent=4,
+    widths=(8, 16),
+    epochs=2,
+    batch_size=32,
+    judge_epochs=1,
+)
+DATA = pictures(400)
+
+
+def _train(out: Path, *, data: Dataset = DATA, preset: Preset = TINY, **options: Any) -> Any:
+    return train(preset, data, out, source="pictures", accelerator="cpu", **options)
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / LAST, weights_only=True)["state_dict"]
+    return state
+
+
+def _assert_same(one: Path, other: Path) -> None:
+    ours, theirs = _weights(one), _weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was never broken."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    _train(out)
+    return out
+
+
+def test_a_run_folder_holds_what_a_person_looks_for(whole: Path) -> None:
+    config = RunConfig.read(whole)
+    assert config.preset == TINY
+    assert config.attributes == DATA.attributes
+    assert config.licence == "CC0-1.0"
+    assert sorted(path.name for path in (whole / "sheets").iterdir()) == [
+        "epoch-001.png",
+        "epoch-002.png",
+    ]
+    assert list((whole / "tensorboard").glob("events.*"))
+    with (whole / "logs" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    psnr = [float(row["val/psnr"]) for row in rows if row["val/psnr"]]
+    assert len(psnr) == 2
+    assert psnr[1] > psnr[0]
+
+
+def test_the_same_seed_gives_the_same_weights(whole: Path, tmp_path: Path) -> None:
+    _train(tmp_path / "again")
+    _assert_same(whole, tmp_path / "again")
+
+
+class _InterruptAt(Callback):
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == self._step:
+            signal.raise_signal(signal.SIGINT)
+
+
+# 11 batches an epoch: in the middle of the first, at its end, in the middle of the second
+@pytest.mark.parametrize("step", [4, 10, 17])
+def test_an_interrupted_run_goes_on_to_the_same_result(
+    whole: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import training.run as module  # noqa: PLC0415
+
+    build = module.Sheets
+
+    def with_interrupt(*args: Any) -> Any:
+        sheets = build(*args)
+        monkeypatch.setattr(
+            sheets,
+            "on_train_batch_start",
+            _InterruptAt(step).on_train_batch_start,
+            raising=False,
+        )
+        return sheets
+
+    out = tmp_path / "broken"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "Sheets", with_interrupt)
+        with pytest.raises(InterruptedRun):
+            _train(out)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    _train(out, resume=True)
+    _assert_same(whole, out)
+
+
+def test_a_loaded_network_is_the_trained_one(whole: Path) -> None:
+    config, module = load_network(whole)
+    assert config.preset == TINY
+    assert not module.training
+    torch.testing.assert_close(
+        module.network.encoder.head.weight, _weights(whole)["network.encoder.head.weight"]
+    )
+
+
+def test_pictures_without_labels_train_too(tmp_path: Path) -> None:
+    figures = _train(tmp_path / "plain", data=without_labels(DATA))
+    assert figures["psnr"] > 10
+    assert "shift_right" not in figures
+    assert load_network(tmp_path / "plain")[1].judge is None
+
+
+def test_a_folder_in_use_is_not_overwritten(whole: Path) -> None:
+    with pytest.raises(RunError, match="exists already; resume it with --resume"):
+        _train(whole)
+
+
+def test_a_run_is_resumed_with_its_own_values_only(whole: Path) -> None:
+    with pytest.raises(RunError, match="other values of preset, seed"):
+        _train(
+            whole, preset=TINY.model_copy(update={"learning_rate": 1.0}), seed=1, resume=True
+        )
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not a training run"):
+        _train(tmp_path, resume=True)
+
+
+def test_too_few_images_are_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="do not fill one batch of 32"):
+        _train(tmp_path / "few", data=pictures(30))
+
+
+def test_every_preset_builds_its_network() -> None:
+    from training.models import VAE  # noqa: PLC0415
+
+    for preset in PRESETS.values():
+        image = preset.image
+        network = VAE(
+            channels=image.channels,
+            size=image.height,
+            widths=preset.widths,
+            residual=preset.residual,
+            latent=preset.latent,
+        ).eval()
+        pixels = torch.zeros(1, image.channels, image.height, image.width)
+        assert network.decoder(network.encoder(pixels).mean).shape == pixels.shape
