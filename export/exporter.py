@@ -59,11 +59,13 @@ class ExportOptions:
         version: None takes the next whole number.
         licence: Of the bundle; None takes the data's.
         seed: Of judge and prior.
+        judge_steps: Batches that the reporting judge learns from.
     """
 
     version: str | None = None
     licence: str | None = None
     seed: int = 0
+    judge_steps: int = 400
 
 
 def export_run(
@@ -115,7 +117,8 @@ def export_run(
     figures = held_out_figures(network, test)
     qualities: list[AttributeQuality] = []
     if data.attributes:
-        judge = reporting_judge(training, seed=config.seed + 1000 + options.seed)
+        seed = config.seed + 1000 + options.seed
+        judge = reporting_judge(training, seed=seed, steps=options.judge_steps)
         qualities = attribute_quality(network, directions, judge, training, test)
     attributes = tuple(
         AttributeSpec(

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from training.models import VAE
 
 WIDTHS = (32, 64, 128)
-STEPS = 400
 BATCH = 128
 MAX_IMAGES = 1000
 STRENGTHS = (0.5, 1.0, 1.5, 2.0)
@@ -61,8 +60,8 @@ class AttributeQuality:
         return {name: round(float(getattr(self, name)), 4) for name in names}
 
 
-def reporting_judge(training: Dataset, *, seed: int) -> Judge:
-    """A judge taught on ``training`` for `STEPS` batches."""
+def reporting_judge(training: Dataset, *, seed: int, steps: int) -> Judge:
+    """A judge taught on ``training`` for ``steps`` batches."""
     height, width, channels = training.images.shape[1:]
     torch.manual_seed(seed)
     judge = Judge(
@@ -76,16 +75,16 @@ def reporting_judge(training: Dataset, *, seed: int) -> Judge:
 
     def batches() -> Iterator[tuple[Tensor, Tensor]]:
         done, epoch = 0, 0
-        while done < STEPS:
+        while done < steps:
             order.set_epoch(epoch)
             for pixels, labels in loader:
                 yield to_unit(pixels), labels
                 done += 1
-                if done == STEPS:
+                if done == steps:
                     return
             epoch += 1
 
-    train_judge(judge, batches(), steps=STEPS, seed=seed)
+    train_judge(judge, batches(), steps=steps, seed=seed)
     return judge
 
 
@@ -114,12 +113,12 @@ def attribute_quality(
     verdict = judge(network.decoder(means)) > 0
     kept = balanced_accuracy(verdict.float() - 0.5, labels)
     rows = torch.from_numpy(common_rows(training.labels)).float()
-    steps = torch.from_numpy(directions)
+    rows_of = torch.from_numpy(directions)
     results = []
     for index in range(truth.shape[1]):
         which = torch.full((len(labels),), index)
         target = flipped(labels, which, rows, torch.zeros(len(labels), len(rows)))
-        move = (target - labels) @ steps
+        move = (target - labels) @ rows_of
         outcome: dict[tuple[bool, float], tuple[float, float]] = {}
         for adding in (True, False):
             # Only where the reconstruction shows what the image shows can a change be seen.

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from PIL import Image
+
+from bundle import BundleError, open_bundle
+from bundle.store import MANIFEST
+from export import ExportError, export_run
+from export.exporter import ExportOptions
+from tests.support.pictures import ATTRIBUTES, pictures
+from tests.training.test_run import TINY
+from training.data import load
+from training.data.packed import write_packed
+from training.run import load_network, train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.data import Dataset
+
+OPTIONS = ExportOptions(judge_steps=80)
+
+
+def _pack(path: Path, data: Dataset) -> None:
+    write_packed(
+        path,
+        images=data.images,
+        keys=data.keys,
+        attributes=data.attributes,
+        labels=data.labels,
+        name=data.name,
+        licence=data.licence,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on 1,200 packed pictures."""
+    root = tmp_path_factory.mktemp("export")
+    _pack(root / "data", pictures(1200))
+    preset = TINY.model_copy(update={"epochs": 4})
+    data = load(root / "data", preset.image)
+    train(preset, data, root / "run", source=str(root / "data"), accelerator="cpu")
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path) -> Path:
+    """The model folder with version 1 of the run."""
+    root = run.parent / "models" / "tiny"
+    said: list[str] = []
+    assert export_run(run, root, None, OPTIONS, said.append) == root / "1"
+    assert len(said) == 4
+    return root
+
+
+def test_the_bundle_opens_and_says_what_it_is(exported: Path) -> None:
+    manifest = open_bundle(exported).manifest
+    assert (manifest.name, manifest.version) == ("tiny", "1")
+    assert manifest.licence == "CC0-1.0"
+    assert manifest.training.preset == "tiny"
+    assert [attribute.name for attribute in manifest.attributes] == list(ATTRIBUTES)
+    assert [row.batch for row in manifest.parity.worst] == [1, 3, 8, 32]
+    assert manifest.training.metrics["psnr"] > 12
+    for attribute in manifest.attributes:
+        assert attribute.quality["judged"] > 0.9
+        assert attribute.positives + attribute.negatives == manifest.training.images
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_the_graphs_compute_what_was_trained(run: Path, exported: Path, batch: int) -> None:
+    bundle = open_bundle(exported)
+    network = load_network(run)[1].network
+    pixels = pictures(batch, seed=8).images
+    encode, decode = (
+        ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        for graph in (bundle.encoder, bundle.decoder)
+    )
+    mean, logvar = encode.run(None, {"image": pixels})
+    with torch.no_grad():
+        unit = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        latent = network.encoder(unit)
+        image = network.decoder(latent.mean)
+    np.testing.assert_allclose(mean, latent.mean.numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(logvar, latent.logvar.numpy(), rtol=1e-3, atol=1e-4)
+    (decoded,) = decode.run(None, {"latent": mean})
+    assert decoded.dtype == np.uint8
+    expected = image.permute(0, 2, 3, 1).numpy() * 255
+    assert np.abs(decoded.astype(np.float32) - expected).max() <= 1.0
+
+
+def test_the_graphs_hold_no_normalisation_and_no_trace_of_the_exporting_machine(
+    exported: Path,
+) -> None:
+    bundle = open_bundle(exported)
+    operators = set()
+    for graph in (bundle.encoder, bundle.decoder):
+        model = onnx.load_from_string(graph)
+        operators |= {node.op_type for node in model.graph.node}
+        assert b"site-packages" not in graph
+        assert b".py" not in graph
+    assert not operators & {"BatchNormalization", "Einsum", "Resize"}
+    assert "ConvTranspose" in operators
+
+
+def test_directions_and_prior_are_those_of_the_latents(run: Path, exported: Path) -> None:
+    bundle = open_bundle(exported)
+    network = load_network(run)[1].network
+    data = pictures(1200)
+    with torch.no_grad():
+        unit = torch.from_numpy(data.images).permute(0, 3, 1, 2).float() / 255
+        means = network.encoder(unit).mean.numpy()
+    bar = data.labels[:, 0]
+    moved = means[bar].mean(0) - means[~bar].mean(0)
+    cosine = moved @ bundle.directions[0] / np.linalg.norm(moved)
+    assert cosine / np.linalg.norm(bundle.directions[0]) > 0.9
+    prior = (bundle.prior.weights[:, None] * bundle.prior.means).sum(0)
+    np.testing.assert_allclose(prior, means.mean(0), atol=0.2 * means.std())
+
+
+def test_the_picture_and_the_card_are_there_to_be_looked_at(exported: Path) -> None:
+    with Image.open(io.BytesIO((exported / "1" / "samples.png").read_bytes())) as picture:
+        assert picture.width > 300
+    card = (exported / "1" / "card.md").read_text()
+    assert "| bar |" in card
+    assert "CC0-1.0" in card
+
+
+@pytest.mark.parametrize(
+    "name", ["encoder.onnx", "decoder.onnx", "directions.npz", "card.md", "samples.png"]
+)
+def test_one_changed_byte_is_found_and_its_file_named(exported: Path, name: str) -> None:
+    file = exported / "1" / name
+    before = file.read_bytes()
+    middle = len(before) // 2
+    try:
+        file.write_bytes(
+            before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :]
+        )
+        with pytest.raises(BundleError, match=name):
+            open_bundle(exported)
+    finally:
+        file.write_bytes(before)
+
+
+def test_the_next_export_takes_the_next_version(run: Path, exported: Path) -> None:
+    assert export_run(run, exported, None, OPTIONS, lambda _: None) == exported / "2"
+    with pytest.raises(BundleError, match="exists already"):
+        export_run(run, exported, None, ExportOptions(version="2", judge_steps=80), lambda _: None)
+    assert not [path for path in exported.iterdir() if path.name.startswith(".")]
+
+
+def test_other_data_are_refused(run: Path, tmp_path: Path) -> None:
+    other = pictures(200)
+    write_packed(
+        tmp_path / "other",
+        images=other.images,
+        keys=other.keys,
+        attributes=("bar", "round"),
+        labels=other.labels,
+        name="other",
+        licence="CC0-1.0",
+    )
+    with pytest.raises(ExportError, match=r"attributes \('bar', 'round'\).*--data"):
+        export_run(run, tmp_path / "model", tmp_path / "other", OPTIONS, lambda _: None)
+    assert not (tmp_path / "model").exists()
+
+
+def test_too_few_test_images_are_said(run: Path, tmp_path: Path) -> None:
+    _pack(tmp_path / "few", pictures(100))
+    with pytest.raises(ExportError, match=r"test images, but 32 are needed"):
+        export_run(run, tmp_path / "model", tmp_path / "few", OPTIONS, lambda _: None)
+
+
+def test_a_bundle_is_never_half_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bundle.store as store  # noqa: PLC0415
+
+    def broken(_: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(store, "open_bundle", broken)
+    with pytest.raises(OSError, match="no space left"):
+        export_run(run, tmp_path / "model", None, OPTIONS, lambda _: None)
+    assert not list((tmp_path / "model").rglob(MANIFEST))
