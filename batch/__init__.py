@@ -1,0 +1,1 @@
+"""Offline jobs over whole folders; nothing of it is built yet."""

@@ -30,30 +30,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from training.data.dataset import DataError
     from training.data.draw_set import draw_faces
+    from training.data.progress import show
 
     if args.out.exists():
         print(
             f"{args.out} exists already; remove it or choose another --out folder", file=sys.stderr
         )
         return 1
-    every = 0.1 if sys.stderr.isatty() else 10.0
-    with tqdm(total=args.count, unit="face", mininterval=every, ascii=True) as bar:
-        try:
-            draw_faces(
-                args.out,
-                count=args.count,
-                size=args.size,
-                seed=args.seed,
-                processes=args.processes,
-                progress=bar.update,
-            )
-        except DataError as error:
-            print(error, file=sys.stderr)
-            return 1
+    try:
+        draw_faces(
+            args.out,
+            count=args.count,
+            size=args.size,
+            seed=args.seed,
+            processes=args.processes,
+            progress=show("drawing faces"),
+        )
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
     print(f"{args.count} faces of {args.size}×{args.size} pixels in {args.out}")
     return 0
 
@@ -62,9 +59,7 @@ def _show(args: argparse.Namespace) -> int:
     from bundle.manifest import ImageSpec
     from training.data import DataError, load
 
-    image = ImageSpec(
-        height=args.size, width=args.size, channels=3, resize="box", crop="centre"
-    )
+    image = ImageSpec(height=args.size, width=args.size, channels=3, resize="box", crop="centre")
     try:
         print(load(args.path, image).summary())
     except DataError as error:

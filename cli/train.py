@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Train; 0 when finished, 130 when interrupted with a checkpoint, 1 when it cannot start."""
     from pydantic import ValidationError
 
-    from training.callbacks import InterruptedRun
+    from training.callbacks import InterruptedRunError
     from training.data import DataError, load
     from training.data.progress import show
     from training.presets import PRESETS, Preset
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     except (DataError, RunError, ValidationError) as error:
         print(error, file=sys.stderr)
         return 1
-    except InterruptedRun as error:
+    except InterruptedRunError as error:
         print(
             f"interrupted; {error} is written, the same command with --resume goes on",
             file=sys.stderr,

@@ -16,6 +16,7 @@ SUSPECT = 0.8
 
 
 def card(
+    *,
     name: str,
     version: str,
     licence: str,

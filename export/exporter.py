@@ -1,7 +1,7 @@
 """A training run becomes a model bundle.
 
-    run folder, its data → network → graphs, parity · means → directions, prior
-    held-out images → figures, quality → card, pictures → manifest → bundle, by one rename
+run folder, its data → network → graphs, parity · means → directions, prior
+held-out images → figures, quality → card, pictures → manifest → bundle, by one rename
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from bundle.manifest import ImageSpec
     from export.quality import AttributeQuality
-    from training.run import RunConfig
 
 MAX_MEANS = 30_000
 """So many training images are enough for directions and prior."""
@@ -148,7 +147,16 @@ def export_run(
         metrics=figures,
     )
     licence = options.licence or config.licence
-    files["card.md"] = card(root.name, version, licence, config, facts, attributes, parity).encode()
+    text = card(
+        name=root.name,
+        version=version,
+        licence=licence,
+        config=config,
+        training=facts,
+        attributes=attributes,
+        parity=parity,
+    )
+    files["card.md"] = text.encode()
     manifest = Manifest(
         name=root.name,
         version=version,
@@ -174,7 +182,7 @@ def export_run(
 
 def _checked(model: onnx.ModelProto) -> bytes:
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _next_version(root: Path) -> str:
@@ -200,4 +208,3 @@ def _graphs(files: dict[str, bytes], image: ImageSpec, latent: int) -> Graphs:
         encoder=graph("encoder.onnx", (pictures,), (vectors["mean"], vectors["logvar"])),
         decoder=graph("decoder.onnx", (vectors["latent"],), (pictures,)),
     )
-

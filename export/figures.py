@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.batches import ordered_loader, to_unit
 from training.objective import kl_divergence
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from training.data import Dataset
     from training.models import VAE
 

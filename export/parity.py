@@ -14,13 +14,14 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from numpy.typing import NDArray
 
 from bundle.manifest import Parity, ParityRow
 from bundle.pixels import GREY_LEVELS
 from export.graphs import ROUNDING
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from training.models import VAE
 
 BATCH_SIZES = (1, 3, 8, 32)
@@ -97,7 +98,9 @@ def _showing_input_of(operator: str, model: onnx.ModelProto) -> onnx.ModelProto:
     inner = [node.input[0] for node in copy.graph.node if node.op_type == operator]
     if len(inner) != 1:
         raise ParityError(f"the decoder's graph has {len(inner)} {operator} operators, not one")
-    copy.graph.output.append(onnx.helper.make_tensor_value_info(inner[0], onnx.TensorProto.FLOAT, None))
+    copy.graph.output.append(
+        onnx.helper.make_tensor_value_info(inner[0], onnx.TensorProto.FLOAT, None)
+    )
     return copy
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from training.batches import ordered_loader, to_unit
 from training.sheets import tile, to_images
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bundle import Prior
     from training.data import Dataset
     from training.models import VAE
@@ -50,7 +51,9 @@ def samples_picture(
     for index in range(min(len(directions), MAX_ATTRIBUTES)):
         step = torch.from_numpy(directions[index])
         has = labels[: COLUMNS // 2, index, None]
-        pair = torch.stack((means[: len(has)] - has * step, means[: len(has)] + (1 - has) * step), 1)
+        pair = torch.stack(
+            (means[: len(has)] - has * step, means[: len(has)] + (1 - has) * step), 1
+        )
         rows.append(to_images(network.decoder(pair.flatten(0, 1))))
     buffer = io.BytesIO()
     Image.fromarray(tile(rows, scale=SCALE)).save(buffer, "PNG", optimize=True)

@@ -8,11 +8,15 @@ means does not (Ghosh et al. 2020, "From variational to deterministic autoencode
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
 from bundle import Prior
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COMPONENTS = 10
 PER_COMPONENT = 20

@@ -11,9 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from training.batches import ordered_loader, to_unit, training_loader
@@ -22,6 +20,9 @@ from training.judge import Judge, balanced_accuracy, train_judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from training.data import Dataset
     from training.models import VAE

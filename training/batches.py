@@ -45,25 +45,21 @@ class EpochBatches(Sampler[list[int]]):
     """Index lists of one epoch: shuffled by (seed, epoch), the last incomplete batch left out.
 
     The order of an epoch does not depend on the epochs before it, so that a resumed run sees
-    what an unbroken one would have seen. With several processes each takes every ``world``-th
-    batch.
+    what an unbroken one would have seen.
     """
 
-    def __init__(
-        self, count: int, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
-    ) -> None:
+    def __init__(self, count: int, batch_size: int, *, seed: int) -> None:
         """Batches of ``batch_size`` out of ``count`` items.
 
         Raises:
-            ValueError: There are fewer items than one batch for every process.
+            ValueError: There are fewer items than one batch.
         """
-        if count < batch_size * world:
+        if count < batch_size:
             raise ValueError(
-                f"{count} training images do not fill one batch of {batch_size} on each of "
-                f"{world} processes; take a smaller batch or more images"
+                f"{count} training images do not fill one batch of {batch_size}; take a smaller "
+                "batch or more images"
             )
         self._count, self._size, self._seed = count, batch_size, seed
-        self._rank, self._world = rank, world
         self._epoch = self._skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -75,23 +71,23 @@ class EpochBatches(Sampler[list[int]]):
         self._skipped = batches
 
     def __len__(self) -> int:
-        """Batches of this process in one epoch."""
-        return self._count // self._size // self._world
+        """Batches in one epoch."""
+        return self._count // self._size
 
     def __iter__(self) -> Iterator[list[int]]:
         """The epoch's index lists."""
         order = np.random.default_rng((self._seed, self._epoch)).permutation(self._count)
         skipped, self._skipped = self._skipped, 0
         for batch in range(skipped, len(self)):
-            start = (batch * self._world + self._rank) * self._size
+            start = batch * self._size
             yield order[start : start + self._size].tolist()
 
 
 def training_loader(
-    data: ImageDataset, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
+    data: ImageDataset, batch_size: int, *, seed: int
 ) -> tuple[DataLoader[Any], EpochBatches]:
     """Shuffled batches, and the order in which they come, to be set for each epoch."""
-    order = EpochBatches(len(data), batch_size, seed=seed, rank=rank, world=world)
+    order = EpochBatches(len(data), batch_size, seed=seed)
     return DataLoader(Rows(data), sampler=order, batch_size=None), order
 
 

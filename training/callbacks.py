@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.batches import Batch, EpochBatches
 
 
-class InterruptedRun(RuntimeError):
+class InterruptedRunError(RuntimeError):
     """Ctrl-C: the step was finished and the checkpoint written."""
 
 
@@ -68,7 +68,11 @@ class PlainLines(Callback):
         figures = " ".join(
             f"{name.partition('/')[2]} {float(shown[name]):.4g}"
             for name in (
-                "val/psnr", "val/kl", "val/attributes_kept", "val/shift_right", "train/loss",
+                "val/psnr",
+                "val/kl",
+                "val/attributes_kept",
+                "val/shift_right",
+                "train/loss",
             )
             if name in shown
         )
@@ -94,7 +98,7 @@ class SkipDone(Callback):
 
 
 class StopOnInterrupt(Callback):
-    """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRun`."""
+    """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRunError`."""
 
     def __init__(self, checkpoint: Path) -> None:
         """The checkpoint goes to the file ``checkpoint``."""
@@ -120,7 +124,7 @@ class StopOnInterrupt(Callback):
         """Lightning's hook."""
         if self._asked:
             trainer.save_checkpoint(self._checkpoint)
-            raise InterruptedRun(str(self._checkpoint))
+            raise InterruptedRunError(str(self._checkpoint))
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException

@@ -9,8 +9,12 @@ are not aligned the differences wash out, and the weights come out nearly even.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def pixel_weights(
@@ -34,7 +38,7 @@ def pixel_weights(
     if not maps:
         return np.ones((height, width), np.float32)
     weights = (1.0 - share) + share * np.mean(maps, axis=0)
-    return (weights / weights.mean()).astype(np.float32)
+    return np.asarray(weights / weights.mean(), np.float32)
 
 
 def _mean(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -22,9 +22,7 @@ RIDGE = 1e-3
 """r, relative to the number of items: keeps rare labels from exploding."""
 
 
-def ridge_directions(
-    labels: NDArray[np.bool_], means: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def ridge_directions(labels: NDArray[np.bool_], means: NDArray[np.float32]) -> NDArray[np.float32]:
     """Directions float32 [A, L] from labels bool [N, A] and encoder means float32 [N, L]."""
     y = labels.astype(np.float64) - labels.mean(axis=0)
     z = means.astype(np.float64) - means.mean(axis=0, dtype=np.float64)
@@ -74,4 +72,5 @@ class RunningDirections(nn.Module):
         gram = self.label_label * scale - torch.outer(y, y)
         cross = self.label_latent * scale - torch.outer(y, z)
         ridge = RIDGE * torch.eye(len(y), device=y.device, dtype=y.dtype)
-        return torch.linalg.solve(gram + ridge, cross)
+        solved: Tensor = torch.linalg.solve(gram + ridge, cross)
+        return solved

@@ -8,10 +8,14 @@ becomes a coat is no shirt any more. Rows that occur in the data know this; noth
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_ROWS = 2048
 """Only so many of the commonest label rows are kept."""

@@ -128,7 +128,7 @@ class VAEModule(LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Rate and distortion of the means' reconstructions, and of one draw; flips by the judge."""
+        """Rate and distortion on held-out images; by the judge, what stays and what flips."""
         pixels, labels = batch
         image = to_unit(pixels)
         latent = self.network.encoder(image)
@@ -203,7 +203,8 @@ class VAEModule(LightningModule):
         found = self.network.encoder(shifted).mean
         self.network.encoder.train()
         lost = 0.5 * (found - moved).square().sum(1).mean()
-        return self.preset.shift_weight * doubt + self.preset.cycle_weight * lost
+        cost: Tensor = self.preset.shift_weight * doubt + self.preset.cycle_weight * lost
+        return cost
 
 
 def _mix(*numbers: int) -> int:

@@ -29,7 +29,9 @@ class Preset(BaseModel):
     widths: tuple[int, ...] = Field(
         default=(32, 64, 128, 256), min_length=2, description="Channels of each stride-2 stage."
     )
-    residual: int = Field(default=1, ge=0, description="Residual blocks on the second-smallest map.")
+    residual: int = Field(
+        default=1, ge=0, description="Residual blocks on the second-smallest map."
+    )
 
     epochs: int = Field(default=12, gt=0)
     batch_size: int = Field(default=64, gt=1)

@@ -14,7 +14,7 @@ import logging
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import lightning
 import torch
@@ -30,13 +30,15 @@ from training.detail import pixel_weights
 from training.flips import common_rows
 from training.judge import Judge, train_judge
 from training.module import VAEModule
-from training.presets import Preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from torch import Tensor
+
+    from training.batches import EpochBatches
+    from training.presets import Preset
 
 LAST = "checkpoints/last.ckpt"
 CONFIG = "run.json"
@@ -108,7 +110,7 @@ def train(
 
     Raises:
         RunError: ``out`` holds another run, or nothing to resume.
-        InterruptedRun: Ctrl-C; the checkpoint is written.
+        InterruptedRunError: Ctrl-C; the checkpoint is written.
     """
     config = RunConfig(
         preset=preset,
@@ -126,12 +128,9 @@ def train(
     training, validation = data.part(Split.TRAIN), data.part(Split.VALIDATION)
     if not len(validation):
         raise RunError(f"{data.name} has no validation images; give a set of a few hundred or more")
+    loader, order = training_loader(training, preset.batch_size, seed=seed)
     with _quiet():
-        trainer = _trainer(preset, out, validation, accelerator)
-    loader, order = training_loader(
-        training, preset.batch_size, seed=seed, rank=trainer.global_rank, world=trainer.world_size
-    )
-    trainer.callbacks.append(SkipDone(order))
+        trainer = _trainer(preset, out, validation, order, accelerator)
     device = trainer.strategy.root_device
     module = VAEModule(
         preset,
@@ -239,12 +238,19 @@ def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
     (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _trainer(preset: Preset, out: Path, validation: Dataset, accelerator: Accelerator) -> Trainer:
+def _trainer(
+    preset: Preset,
+    out: Path,
+    validation: Dataset,
+    order: EpochBatches,
+    accelerator: Accelerator,
+) -> Trainer:
     gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     last = out / LAST
     shown = next(iter(ordered_loader(validation, 512)))
     callbacks: list[Callback] = [
         ModelCheckpoint(dirpath=last.parent, filename="last", enable_version_counter=False),
+        SkipDone(order),
         Sheets(out / "sheets", shown),
         PlainLines(),
         StopOnInterrupt(last),
@@ -253,7 +259,7 @@ def _trainer(preset: Preset, out: Path, validation: Dataset, accelerator: Accele
         callbacks.insert(0, WeightAveraging(avg_fn=_moving_average(preset.ema_decay)))
     return Trainer(
         accelerator="gpu" if gpu else "cpu",
-        devices="auto" if gpu else 1,
+        devices=1,
         precision="bf16-mixed" if gpu else "32-true",
         max_epochs=preset.epochs,
         callbacks=callbacks,
@@ -298,7 +304,12 @@ def _untaught(preset: Preset, attributes: int) -> Judge:
 
 
 def _judge(
-    preset: Preset, training: Dataset, seed: int, device: Any, *, untaught: bool  # noqa: ANN401
+    preset: Preset,
+    training: Dataset,
+    seed: int,
+    device: torch.device,
+    *,
+    untaught: bool,
 ) -> Judge | None:
     """A taught judge; an untaught one where a checkpoint is about to bring its weights."""
     if not training.attributes or not (preset.feature_weight or preset.shift_weight):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +18,8 @@ from training.flips import flipped
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from training.module import VAEModule
 
@@ -37,7 +38,7 @@ def tile(rows: list[NDArray[np.uint8]], *, scale: int = 1) -> NDArray[np.uint8]:
         for column, image in enumerate(row):
             y, x = line * (height + GAP), column * (width + GAP)
             sheet[y : y + height, x : x + width] = image
-    return np.kron(sheet, np.ones((scale, scale, 1), np.uint8)) if scale > 1 else sheet
+    return sheet.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def to_images(unit: Tensor) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bundle import BundleError, open_bundle
+from bundle import BundleError, open_bundle, store
 from bundle.store import MANIFEST
 from export import ExportError, export_run
 from export.exporter import ExportOptions
@@ -141,9 +141,7 @@ def test_one_changed_byte_is_found_and_its_file_named(exported: Path, name: str)
     before = file.read_bytes()
     middle = len(before) // 2
     try:
-        file.write_bytes(
-            before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :]
-        )
+        file.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
         with pytest.raises(BundleError, match=name):
             open_bundle(exported)
     finally:
@@ -182,8 +180,6 @@ def test_too_few_test_images_are_said(run: Path, tmp_path: Path) -> None:
 def test_a_bundle_is_never_half_written(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import bundle.store as store  # noqa: PLC0415
-
     def broken(_: Path) -> None:
         raise OSError("no space left")
 

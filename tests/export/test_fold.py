@@ -27,9 +27,11 @@ def test_folding_changes_nothing_but_the_operators() -> None:
         for part, example in ((network.encoder, image), (network.decoder, latent)):
             folded = fold(part)
             expected, found = part(example), folded(example)
-            pairs = zip(expected, found, strict=True) if isinstance(expected, tuple) else [
-                (expected, found)
-            ]
+            pairs = (
+                zip(expected, found, strict=True)
+                if isinstance(expected, tuple)
+                else [(expected, found)]
+            )
             for ours, theirs in pairs:
                 torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
             assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from training.data.dataset import Dataset
 from training.data.report import ProblemLog
 from training.data.split import assign
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ATTRIBUTES = ("bar", "bright")
 

@@ -37,12 +37,6 @@ def test_skipped_batches_are_those_that_were_had() -> None:
     assert _epoch(order, 5) == whole
 
 
-def test_processes_share_the_epoch() -> None:
-    whole = _epoch(EpochBatches(80, 10, seed=1), 2)
-    parts = [_epoch(EpochBatches(80, 10, seed=1, rank=rank, world=2), 2) for rank in (0, 1)]
-    assert [batch for pair in zip(*parts, strict=True) for batch in pair] == whole
-
-
 def test_too_few_images_are_refused_with_the_numbers() -> None:
     with pytest.raises(ValueError, match="9 training images do not fill one batch of 10"):
         EpochBatches(9, 10, seed=0)

@@ -23,6 +23,4 @@ def test_no_share_or_no_labels_gives_even_weights() -> None:
 
 def test_labels_that_never_change_are_passed_over() -> None:
     data = pictures(50)
-    np.testing.assert_array_equal(
-        pixel_weights(data.images, np.ones((50, 1), np.bool_), 0.5), 1.0
-    )
+    np.testing.assert_array_equal(pixel_weights(data.images, np.ones((50, 1), np.bool_), 0.5), 1.0)

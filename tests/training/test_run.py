@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from bundle.manifest import ImageSpec
 from tests.support.pictures import pictures, without_labels
-from training.callbacks import InterruptedRun
+from training.callbacks import InterruptedRunError
 from training.presets import PRESETS, Preset
 from training.run import LAST, RunConfig, RunError, load_network, train
 
@@ -109,7 +109,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     out = tmp_path / "broken"
     with monkeypatch.context() as patch:
         patch.setattr(module, "Sheets", with_interrupt)
-        with pytest.raises(InterruptedRun):
+        with pytest.raises(InterruptedRunError):
             _train(out)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     _train(out, resume=True)
@@ -139,9 +139,7 @@ def test_a_folder_in_use_is_not_overwritten(whole: Path) -> None:
 
 def test_a_run_is_resumed_with_its_own_values_only(whole: Path) -> None:
     with pytest.raises(RunError, match="other values of preset, seed"):
-        _train(
-            whole, preset=TINY.model_copy(update={"learning_rate": 1.0}), seed=1, resume=True
-        )
+        _train(whole, preset=TINY.model_copy(update={"learning_rate": 1.0}), seed=1, resume=True)
 
 
 def test_nothing_to_resume_is_said(tmp_path: Path) -> None:

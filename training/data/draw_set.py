@@ -30,12 +30,12 @@ def draw_faces(
     size: int,
     seed: int,
     processes: int,
-    progress: Callable[[int], object],
+    progress: Callable[[int, int], object],
 ) -> None:
     """Draw ``count`` faces of ``size`` × ``size`` pixels and pack them into ``path``.
 
     The same seed gives the same set, whatever the number of processes; a larger set begins
-    with the smaller one. ``progress`` is called with the number of faces just drawn.
+    with the smaller one. ``progress`` is called with (faces drawn, faces in all).
     """
     starts = range(0, count, CHUNK)
     chunks = [(seed, start, min(start + CHUNK, count), size) for start in starts]
@@ -47,7 +47,7 @@ def draw_faces(
             chunks, pool.map(_draw_chunk, chunks), strict=True
         ):
             images[start:end], truth[start:end] = drawn, seen
-            progress(end - start)
+            progress(end, count)
     write_packed(
         path,
         images=images,

@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import resvg_py
 from dicebear import Avatar, Style
-from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
 LICENCE = (
     "Drawings: Avataaars by Pablo Stanley, free for personal and commercial use; "

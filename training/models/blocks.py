@@ -33,13 +33,14 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         """Two 3 × 3 convolutions of ``channels`` each."""
         super().__init__()
+        last = nn.BatchNorm2d(channels)
+        # The block begins as the identity: training starts from the shallow network.
+        nn.init.zeros_(last.weight)
         self.body = nn.Sequential(
             convolution(channels, channels),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+            last,
         )
-        # The block begins as the identity: training starts from the shallow network.
-        nn.init.zeros_(self.body[2].weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] → [B, C, H, W]."""

@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 
 
 def test_a_drawn_set_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
-    drawn: list[int] = []
+    drawn: list[tuple[int, int]] = []
     draw_faces(
-        tmp_path / "faces", count=12, size=32, seed=5, processes=1, progress=drawn.append
+        tmp_path / "faces",
+        count=12,
+        size=32,
+        seed=5,
+        processes=1,
+        progress=lambda *seen: drawn.append(seen),
     )
     spec = ImageSpec(height=32, width=32, channels=3, resize="box", crop="centre")
     data = load(tmp_path / "faces", spec)
-    assert sum(drawn) == len(data) == 12
+    assert drawn[-1] == (len(data), 12) == (12, 12)
     assert data.attributes == ATTRIBUTES
     assert data.licence == LICENCE
     faces = [random_face(5, index) for index in range(12)]

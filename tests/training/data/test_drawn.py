@@ -24,7 +24,7 @@ def test_drawings_are_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 @pytest.mark.parametrize("present", [True, False])
-def test_setting_an_attribute_sets_it_and_shows(attribute: str, present: bool) -> None:  # noqa: FBT001
+def test_setting_an_attribute_sets_it_and_shows(attribute: str, present: bool) -> None:
     index = ATTRIBUTES.index(attribute)
     seen = [face for face in FACES if face.hat is None or attribute == "hat"]
     other = [face for face in seen if labels(face)[index] != present]
