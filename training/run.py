@@ -30,6 +30,7 @@ from training.detail import pixel_weights
 from training.flips import common_rows
 from training.judge import Judge, train_judge
 from training.module import VAEModule
+from training.presets import Preset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training.batches import EpochBatches
-    from training.presets import Preset
 
 LAST = "checkpoints/last.ckpt"
 CONFIG = "run.json"
