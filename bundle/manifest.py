@@ -7,7 +7,7 @@ a manifest of a later schema is an error, never a guess.
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003  (pydantic reads it at run time)
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

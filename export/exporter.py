@@ -28,7 +28,7 @@ from export.card import card
 from export.figures import encoder_means, held_out_figures
 from export.graphs import OPSET, decoder_graph, encoder_graph
 from export.parity import BATCH_SIZES, check_parity
-from export.pictures import samples_picture
+from export.pictures import samples_picture, strip_picture
 from export.prior import fit_prior
 from export.quality import attribute_quality, reporting_judge
 from training.data import Split, load
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bundle.manifest import ImageSpec
     from export.quality import AttributeQuality
 
+DOCUMENTS = ("card.md", "samples.png", "strip.png")
 MAX_MEANS = 30_000
 """So many training images are enough for directions and prior."""
 UNIT = "difference between the mean latents without and with it, other attributes held fixed"
@@ -136,6 +137,7 @@ def export_run(
         "decoder.onnx": _checked(decoder),
         "directions.npz": pack_directions(directions, prior),
         "samples.png": samples_picture(network, test, directions, prior),
+        "strip.png": strip_picture(network, test, directions),
     }
     version = options.version or _next_version(root)
     epochs = config.preset.epochs
@@ -172,7 +174,7 @@ def export_run(
         attributes=attributes,
         directions=FileSpec(file="directions.npz", sha256=sha256(files["directions.npz"])),
         documents=tuple(
-            FileSpec(file=name, sha256=sha256(files[name])) for name in ("card.md", "samples.png")
+            FileSpec(file=name, sha256=sha256(files[name])) for name in DOCUMENTS
         ),
         parity=parity,
         training=facts,

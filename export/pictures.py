@@ -1,6 +1,7 @@
-"""The picture of a bundle: what it does, on held-out images.
+"""The pictures of a bundle: what it does, on held-out images.
 
-originals over reconstructions · draws from the fitted prior · each attribute slid from -1 to 1
+samples.png: originals over reconstructions · draws from the prior · each attribute off and on
+strip.png: an original, its reconstruction, one attribute slid in
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ COLUMNS = 12
 SAMPLE_ROWS = 2
 MAX_ATTRIBUTES = 12
 SCALE = 2
+STRIP_STEPS = 5
+STRIP_ROWS = 3
 
 
 @torch.no_grad()
@@ -55,6 +58,33 @@ def samples_picture(
             (means[: len(has)] - has * step, means[: len(has)] + (1 - has) * step), 1
         )
         rows.append(to_images(network.decoder(pair.flatten(0, 1))))
+    return _png(tile(rows, scale=SCALE))
+
+
+@torch.no_grad()
+def strip_picture(network: VAE, test: Dataset, directions: NDArray[np.float32]) -> bytes:
+    """PNG bytes: for some attributes one row, an image without it as it was, rebuilt, slid to it.
+
+    Columns: original, reconstruction, then strengths 0.25 to 1.
+    """
+    pixels, labels = next(iter(ordered_loader(test, 256)))
+    image = to_unit(pixels)
+    strengths = torch.linspace(0.0, 1.0, STRIP_STEPS)[:, None]
+    rows = []
+    for index in range(min(len(directions), STRIP_ROWS)):
+        without = torch.nonzero((labels[:, index] == 0) & (labels.sum(dim=1) <= 1)).flatten()
+        if not len(without):
+            continue
+        chosen = image[without[index % len(without)]][None]
+        mean = network.encoder(chosen).mean
+        slid = network.decoder(mean + strengths * torch.from_numpy(directions[index]))
+        rows.append(to_images(torch.cat((chosen, slid))))
+    if not rows:
+        rows = [to_images(torch.cat((image[:1], network.decoder(network.encoder(image[:1]).mean))))]
+    return _png(tile(rows, scale=SCALE))
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(tile(rows, scale=SCALE)).save(buffer, "PNG", optimize=True)
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

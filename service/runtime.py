@@ -49,6 +49,7 @@ class Runtime:
         self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
         self.draining = asyncio.Event()
         self._drains = False
+        self._warm = asyncio.Event()
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warm_up: asyncio.Task[None] | None = None
@@ -100,9 +101,8 @@ class Runtime:
         self._warm_up = asyncio.create_task(self._run_warm_up(), name="warm-up")
 
     async def ready(self) -> None:
-        """Wait until the warm-up has ended."""
-        if self._warm_up is not None:
-            await self._warm_up
+        """Wait until the warm-up has ended, well or not; it need not have begun."""
+        await self._warm.wait()
 
     @property
     def state(self) -> State:
@@ -149,3 +149,5 @@ class Runtime:
         except Exception:  # a model that cannot run must end the worker, whatever the cause
             logger.critical("the warm-up failed; this worker ends", exc_info=True)
             os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            self._warm.set()

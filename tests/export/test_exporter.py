@@ -126,15 +126,16 @@ def test_directions_and_prior_are_those_of_the_latents(run: Path, exported: Path
 
 
 def test_the_picture_and_the_card_are_there_to_be_looked_at(exported: Path) -> None:
-    with Image.open(io.BytesIO((exported / "1" / "samples.png").read_bytes())) as picture:
-        assert picture.width > 300
+    for name, least in (("samples.png", 300), ("strip.png", 150)):
+        with Image.open(io.BytesIO((exported / "1" / name).read_bytes())) as picture:
+            assert picture.width > least
     card = (exported / "1" / "card.md").read_text()
     assert "| bar |" in card
     assert "CC0-1.0" in card
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder.onnx", "decoder.onnx", "directions.npz", "card.md", "samples.png"]
+    "name", ["encoder.onnx", "decoder.onnx", "directions.npz", "card.md", "samples.png", "strip.png"]
 )
 def test_one_changed_byte_is_found_and_its_file_named(exported: Path, name: str) -> None:
     file = exported / "1" / name
