@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", help="default: the next whole number")
     parser.add_argument("--licence", help="of the bundle; default: the data's")
     parser.add_argument("--seed", type=int, default=0, help="of the judge and the prior")
+    parser.add_argument(
+        "--judge-steps", type=int, default=400, help="batches that the reporting judge learns from"
+    )
     parser.epilog = "example:\n  latentserve export runs/faces-64 --out models/faces-64"
 
 
@@ -31,7 +34,12 @@ def run(args: argparse.Namespace) -> int:
     from training.data import DataError
     from training.run import RunError
 
-    options = ExportOptions(version=args.version, licence=args.licence, seed=args.seed)
+    options = ExportOptions(
+        version=args.version,
+        licence=args.licence,
+        seed=args.seed,
+        judge_steps=args.judge_steps,
+    )
     try:
         written = export_run(
             args.run, args.out, args.data, options, lambda line: print(line, file=sys.stderr)

@@ -173,9 +173,7 @@ def export_run(
         latent=LatentSpec(dimension=config.preset.latent),
         attributes=attributes,
         directions=FileSpec(file="directions.npz", sha256=sha256(files["directions.npz"])),
-        documents=tuple(
-            FileSpec(file=name, sha256=sha256(files[name])) for name in DOCUMENTS
-        ),
+        documents=tuple(FileSpec(file=name, sha256=sha256(files[name])) for name in DOCUMENTS),
         parity=parity,
         training=facts,
     )

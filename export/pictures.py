@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = 12
 SAMPLE_ROWS = 2
 MAX_ATTRIBUTES = 12
-SCALE = 2
+STRIP_SCALE = 2
 STRIP_STEPS = 5
 STRIP_ROWS = 3
 
@@ -58,7 +58,7 @@ def samples_picture(
             (means[: len(has)] - has * step, means[: len(has)] + (1 - has) * step), 1
         )
         rows.append(to_images(network.decoder(pair.flatten(0, 1))))
-    return _png(tile(rows, scale=SCALE))
+    return _png(tile(rows))
 
 
 @torch.no_grad()
@@ -81,7 +81,7 @@ def strip_picture(network: VAE, test: Dataset, directions: NDArray[np.float32]) 
         rows.append(to_images(torch.cat((chosen, slid))))
     if not rows:
         rows = [to_images(torch.cat((image[:1], network.decoder(network.encoder(image[:1]).mean))))]
-    return _png(tile(rows, scale=SCALE))
+    return _png(tile(rows, scale=STRIP_SCALE))
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

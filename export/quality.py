@@ -126,7 +126,9 @@ def attribute_quality(
             start = (truth[:, index] != adding) & (verdict[:, index] == truth[:, index])
             for strength in STRENGTHS:
                 after = judge(network.decoder(means[start] + strength * move[start])) > 0
-                outcome[adding, strength] = _compare(after, target[start].bool(), index)
+                outcome[adding, strength] = _compare(
+                    after, target[start].bool(), truth[start], index
+                )
         results.append(
             AttributeQuality(
                 judged=float(real[index]),
@@ -135,7 +137,7 @@ def attribute_quality(
                 removed=outcome[False, 1.0][0],
                 others_kept=min(outcome[True, 1.0][1], outcome[False, 1.0][1]),
                 useful_range=(
-                    -_furthest([outcome[False, strength][1] for strength in STRENGTHS]),
+                    0.0 - _furthest([outcome[False, strength][1] for strength in STRENGTHS]),
                     _furthest([outcome[True, strength][1] for strength in STRENGTHS]),
                 ),
             )
@@ -143,13 +145,15 @@ def attribute_quality(
     return results
 
 
-def _compare(after: Tensor, target: Tensor, index: int) -> tuple[float, float]:
-    """(share right about attribute ``index``, share right about all others)."""
+def _compare(after: Tensor, target: Tensor, before: Tensor, index: int) -> tuple[float, float]:
+    """(share right about attribute ``index``, share right about those that should stay)."""
     if not len(after):
         return 0.0, 0.0
-    right = (after == target).float()
-    others = torch.arange(right.shape[1]) != index
-    return float(right[:, index].mean()), float(right[:, others].mean()) if others.any() else 1.0
+    right = after == target
+    stays = target == before
+    stays[:, index] = False
+    kept = float(right[stays].float().mean()) if stays.any() else 1.0
+    return float(right[:, index].float().mean()), kept
 
 
 def _furthest(stays: list[float]) -> float:

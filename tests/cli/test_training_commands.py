@@ -1,0 +1,136 @@
+"""The commands that make a model, from a folder of pictures to a bundle, as a person types them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundle import open_bundle
+from bundle.manifest import ImageSpec
+from cli.main import main
+from tests.support.pictures import pictures
+from training import presets
+from training.data.packed import write_packed
+from training.presets import Preset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK = ["--judge-steps", "30"]
+TINY = Preset(
+    name="tiny",
+    summary="for tests",
+    image=ImageSpec(height=16, width=16, channels=1, resize="box", crop="centre"),
+    latent=4,
+    widths=(8, 16),
+    epochs=1,
+    batch_size=32,
+    judge_epochs=1,
+)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presets, "PRESETS", {"tiny": TINY})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A packed set of 900 pictures."""
+    data = pictures(900)
+    path = tmp_path_factory.mktemp("commands") / "data"
+    write_packed(
+        path,
+        images=data.images,
+        keys=data.keys,
+        attributes=data.attributes,
+        labels=data.labels,
+        name=data.name,
+        licence=data.licence,
+    )
+    return path
+
+
+def test_train_then_export(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, model = str(tmp_path / "run"), str(tmp_path / "models" / "tiny")
+    words = ["train", "--preset", "tiny", "--data", str(folder), "--out", run]
+    assert main([*words, "--accelerator", "cpu"]) == 0
+    shown = capsys.readouterr()
+    assert "psnr" in shown.out
+    assert "epoch 1/1: psnr" in shown.err
+    assert "licence: CC0-1.0" in shown.err
+    assert main([*words, "--accelerator", "cpu"]) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert main(["export", run, "--out", model, "--version", "7", *QUICK]) == 0
+    assert capsys.readouterr().out.strip().endswith("7")
+    assert open_bundle(model).manifest.version == "7"
+    assert main(["export", run, "--out", model, "--version", "7", *QUICK]) == 1
+    assert "never overwritten" in capsys.readouterr().err
+    assert main(["export", run, "--out", model, "--version", "../x", *QUICK]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--preset", "tinny"], "no preset 'tinny'; there are tiny"),
+        (["--preset", "tiny", "--batch-size", "1"], "batch_size"),
+        (["--preset", "tiny", "--epochs", "0"], "epochs"),
+        (["--preset", "tiny", "--limit", "0"], "limit of 0"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    said: str,
+) -> None:
+    out = tmp_path / "run"
+    assert main(["train", *words, "--data", str(folder), "--out", str(out)]) == 1
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_that_is_no_data_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--preset", "tiny", "--out", str(tmp_path / "run"), "--data"]
+    assert main([*words, str(tmp_path / "none")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_run_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "m")]) == 1
+    assert "is not a training run" in capsys.readouterr().err
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["presets"]) == 0
+    assert capsys.readouterr().out.split()[:4] == ["tiny", "16×16×1", "4", "latents"]
+
+
+def test_faces_are_drawn_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "faces")
+    words = ["data", "draw-faces", "--out", out, "--count", "4", "--size", "16"]
+    assert main([*words, "--processes", "1"]) == 0
+    assert main(words) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert main(["data", "show", out, "--size", "16"]) == 0
+    assert "drawn-faces: 4 images of 16×16×3" in capsys.readouterr().out
+    assert main(["data", "show", str(tmp_path / "none")]) == 1
+
+
+def test_a_count_that_is_none_is_refused() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli.main", "data", "draw-faces", "--count", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "0 is not a positive number" in ended.stderr
