@@ -27,8 +27,9 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color-scheme:light dark}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
     "h2{margin-top:2.5rem;border-top:1px solid #8886;padding-top:1rem}"
-    "table{border-collapse:collapse}td,th{border:1px solid #8886;padding:.2rem .6rem;"
-    "text-align:left;vertical-align:top}"
+    "table{border-collapse:collapse;margin:1rem 0;width:100%}"
+    "td,th{border:1px solid #8886;padding:.2rem .6rem;"
+    "text-align:left;vertical-align:top}th{background:#8882}li{margin:.3rem 0}"
 )
 
 
@@ -96,12 +97,23 @@ def _page(title: str, body: str) -> bytes:
 
 @cache
 def _index_page() -> bytes:
-    links = "".join(
-        f"<li><a href='{path}'><code>{path}</code></a> {escape(methods['get']['summary'])}"
-        for path, methods in document()["paths"].items()
-        if "get" in methods
+    paths = document()["paths"].items()
+    takes = "".join(
+        f"<li><a href='/docs#{path}'><code>POST {path}</code></a> "
+        f"{escape(methods['post']['summary'])}"
+        for path, methods in paths
+        if "post" in methods
     )
-    return _page("latentserve", f"<h1>latentserve</h1><ul>{links}</ul>")
+    gives = "".join(
+        f"<li><a href='{path}'><code>{path}</code></a> {escape(methods['get']['summary'])}"
+        for path, methods in paths
+        if "get" in methods and path != "/"
+    )
+    return _page(
+        "latentserve",
+        "<h1>latentserve</h1><p>A variational autoencoder's latent space over HTTP.</p>"
+        f"<h2>Ask the model</h2><ul>{takes}</ul><h2>Look</h2><ul>{gives}</ul>",
+    )
 
 
 @cache
@@ -131,6 +143,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     )
     takes = f"<p>Takes <code>{escape(', '.join(content))}</code>.</p>" if content else ""
     return (
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation['summary'])}"
-        f"</p>{takes}{table}<table><tr><th>status<th>meaning<th>media types{answers}</table>"
+        f"<h2 id='{escape(path)}'><code>{method.upper()} {escape(path)}</code></h2>"
+        f"<p>{escape(operation['summary'])}</p>{takes}{table}"
+        f"<table><tr><th>status<th>meaning<th>media types{answers}</table>"
     )

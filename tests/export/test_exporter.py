@@ -135,7 +135,8 @@ def test_the_picture_and_the_card_are_there_to_be_looked_at(exported: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["encoder.onnx", "decoder.onnx", "directions.npz", "card.md", "samples.png", "strip.png"]
+    "name",
+    ["encoder.onnx", "decoder.onnx", "directions.npz", "card.md", "samples.png", "strip.png"],
 )
 def test_one_changed_byte_is_found_and_its_file_named(exported: Path, name: str) -> None:
     file = exported / "1" / name
