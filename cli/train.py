@@ -26,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto"
     )
     parser.add_argument(
+        "--precision",
+        choices=("auto", "32", "bf16"),
+        default="auto",
+        help="default: bf16 mixed precision on a GPU, 32 on a CPU",
+    )
+    parser.add_argument(
         "--compile", action="store_true", help="train through torch.compile (needs a C++ compiler)"
     )
     parser.epilog = (
@@ -63,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
             limit=args.limit,
             resume=args.resume,
             accelerator=args.accelerator,
+            precision=args.precision,
             compiled=args.compile,
         )
     except (DataError, RunError, ValidationError) as error:

@@ -54,12 +54,13 @@ class RunningDirections(nn.Module):
     def update(self, labels: Tensor, means: Tensor) -> None:
         """Take in one batch: labels float [B, A], means float [B, L]."""
         keep, count = self.decay, len(labels)
-        moments = (
-            (self.label_mean, labels.mean(dim=0)),
-            (self.latent_mean, means.mean(dim=0)),
-            (self.label_label, labels.T @ labels / count),
-            (self.label_latent, labels.T @ means / count),
-        )
+        with torch.autocast(labels.device.type, enabled=False):
+            moments = (
+                (self.label_mean, labels.mean(dim=0)),
+                (self.latent_mean, means.mean(dim=0)),
+                (self.label_label, labels.T @ labels / count),
+                (self.label_latent, labels.T @ means / count),
+            )
         for buffer, moment in moments:
             buffer.mul_(keep).add_(moment, alpha=1.0 - keep)
         self.weight.mul_(keep).add_(1.0 - keep)

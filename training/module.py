@@ -189,7 +189,8 @@ class VAEModule(LightningModule):
         attribute = torch.randint(0, rows.shape[1], (count,), generator=generator)
         tie_break = torch.rand((count, len(rows)), generator=generator).to(mean)
         target = flipped(labels, attribute.to(mean.device), rows, tie_break)
-        return target, mean + (target - labels) @ self.moments.directions()
+        with torch.autocast(mean.device.type, enabled=False):
+            return target, mean + (target - labels) @ self.moments.directions()
 
     def _shift_loss(
         self, shifted: Tensor, moved: Tensor, target: Tensor, generator: torch.Generator

@@ -46,6 +46,7 @@ DETAIL_IMAGES = 10_000
 """So many training images are enough to see where attributes show."""
 
 Accelerator = Literal["auto", "cpu", "gpu"]
+Precision = Literal["auto", "32", "bf16"]
 
 
 class RunError(ValueError):
@@ -90,6 +91,7 @@ def train(
     limit: int | None = None,
     resume: bool = False,
     accelerator: Accelerator = "auto",
+    precision: Precision = "auto",
     compiled: bool = False,
 ) -> dict[str, float]:
     """Train ``preset`` on ``data`` in the folder ``out``.
@@ -102,7 +104,8 @@ def train(
         seed: Of weights, order and noise.
         limit: The limit that ``data`` was read with, for the record.
         resume: Go on from the last checkpoint.
-        accelerator: ``auto`` takes a GPU where there is one, in bfloat16 mixed precision.
+        accelerator: ``auto`` takes a GPU where there is one.
+        precision: ``auto`` takes bfloat16 mixed precision on a GPU, plain floats on a CPU.
         compiled: Train through `torch.compile`.
 
     Returns:
@@ -130,7 +133,9 @@ def train(
         raise RunError(f"{data.name} has no validation images; give a set of a few hundred or more")
     loader, order = training_loader(training, preset.batch_size, seed=seed)
     with _quiet():
-        trainer = _trainer(preset, out, validation, order, accelerator)
+        trainer = _trainer(
+            preset, out, validation, order, accelerator=accelerator, precision=precision
+        )
     device = trainer.strategy.root_device
     module = VAEModule(
         preset,
@@ -243,9 +248,12 @@ def _trainer(
     out: Path,
     validation: Dataset,
     order: EpochBatches,
+    *,
     accelerator: Accelerator,
+    precision: Precision,
 ) -> Trainer:
     gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    mixed = precision == "bf16" or (precision == "auto" and gpu)
     last = out / LAST
     shown = next(iter(ordered_loader(validation, 512)))
     callbacks: list[Callback] = [
@@ -260,7 +268,7 @@ def _trainer(
     return Trainer(
         accelerator="gpu" if gpu else "cpu",
         devices=1,
-        precision="bf16-mixed" if gpu else "32-true",
+        precision="bf16-mixed" if mixed else "32-true",
         max_epochs=preset.epochs,
         callbacks=callbacks,
         logger=[

@@ -132,6 +132,17 @@ def test_pictures_without_labels_train_too(tmp_path: Path) -> None:
     assert load_network(tmp_path / "plain")[1].judge is None
 
 
+def test_mixed_precision_comes_close_to_full(whole: Path, tmp_path: Path) -> None:
+    mixed = _train(tmp_path / "mixed", precision="bf16")
+    with (whole / "logs" / "metrics.csv").open() as file:
+        full = [float(row["val/psnr"]) for row in csv.DictReader(file) if row["val/psnr"]]
+    assert mixed["psnr"] == pytest.approx(full[-1], abs=1.0)
+    assert {value.dtype for value in _weights(tmp_path / "mixed").values()} <= {
+        torch.float32,
+        torch.int64,
+    }
+
+
 def test_a_folder_in_use_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(RunError, match="exists already; resume it with --resume"):
         _train(whole)

@@ -56,7 +56,8 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Latent:
         """Float [B, C, H, W] in [0, 1] → mean, logvar [B, L]."""
-        mean, logvar = self.head(self.features(2 * image - 1)).chunk(2, dim=1)
+        # In mixed precision too, KL and directions are computed from full floats.
+        mean, logvar = self.head(self.features(2 * image - 1)).float().chunk(2, dim=1)
         return Latent(mean, logvar.clamp(-LOGVAR_LIMIT, LOGVAR_LIMIT))
 
 
@@ -88,7 +89,7 @@ class Decoder(nn.Module):
 
     def forward(self, latent: Tensor) -> Tensor:
         """Float [B, L] → float [B, C, H, W] in [0, 1]."""
-        return torch.sigmoid(self.stages(latent))
+        return torch.sigmoid(self.stages(latent).float())
 
 
 class VAE(nn.Module):
