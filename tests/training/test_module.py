@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.pictures import pictures
+from tests.training.test_run import TINY
+from training.batches import Batch, ordered_loader
+from training.flips import common_rows
+from training.judge import Judge
+from training.module import VAEModule
+
+DATA = pictures(64)
+
+
+def _module(*, judged: bool = True, **changes: Any) -> VAEModule:
+    torch.manual_seed(0)
+    judge = Judge(channels=1, height=16, width=16, attributes=2).eval() if judged else None
+    rows = DATA.labels if judged else DATA.labels[:, :0]
+    module = VAEModule(
+        TINY.model_copy(update=changes),
+        seed=3,
+        pixel_weights=torch.ones(16, 16),
+        label_rows=torch.from_numpy(common_rows(rows)).float(),
+        judge=judge,
+        steps_per_epoch=10,
+    )
+    module.log_dict = module.log = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    return module
+
+
+def _batch() -> Batch:
+    pixels, labels = next(iter(ordered_loader(DATA, 32)))
+    return pixels, labels
+
+
+def _loss(module: VAEModule, batch: Batch) -> torch.Tensor:
+    module.network.eval()  # no statistics that move between two calls
+    return module.training_step(batch, 0)
+
+
+def test_a_step_draws_its_own_numbers_and_no_others() -> None:
+    torch.manual_seed(1)
+    first = _loss(_module(), _batch())
+    torch.manual_seed(2)
+    torch.testing.assert_close(first, _loss(_module(), _batch()))
+
+
+def test_without_labels_only_likelihood_and_rate_remain() -> None:
+    pixels, labels = _batch()
+    plain = _module(judged=False)
+    assert torch.isfinite(_loss(plain, (pixels, labels[:, :0])))
+    assert _module().network.state_dict().keys() == plain.network.state_dict().keys()
+
+
+@pytest.mark.parametrize("term", ["feature_weight", "shift_weight"])
+def test_a_weight_of_zero_leaves_its_term_out(term: str) -> None:
+    with_term, without = (_loss(_module(**changes), _batch()) for changes in ({}, {term: 0.0}))
+    assert torch.isfinite(without)
+    assert not torch.allclose(with_term, without)
+
+
+def test_the_shift_trains_encoder_and_decoder_and_leaves_the_judge() -> None:
+    module = _module(shift_weight=1000.0)
+    assert module.judge is not None
+    module.judge.requires_grad_(False)  # noqa: FBT003
+    before = [value.clone() for value in module.judge.state_dict().values()]
+    _loss(module, _batch()).backward()
+    for part in (module.network.encoder, module.network.decoder):
+        assert all(parameter.grad is not None for parameter in part.parameters())
+    after = module.judge.state_dict().values()
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_generated_images_leave_the_encoders_statistics_alone() -> None:
+    with_shift, without = _module(), _module(shift_weight=0.0)
+    for module in (with_shift, without):
+        module.network.train()
+        module.training_step(_batch(), 0)
+    for name, value in with_shift.network.encoder.named_buffers():
+        torch.testing.assert_close(value, without.network.encoder.get_buffer(name))
+
+
+def test_the_rate_rises_then_falls_to_almost_nothing() -> None:
+    module = _module(warm_up_steps=4, epochs=10)
+    configured = module.configure_optimizers()
+    optimiser, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(100):
+        rates.append(schedule.get_last_lr()[0] / TINY.learning_rate)
+        optimiser.step()
+        schedule.step()
+    assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert all(later <= earlier for earlier, later in pairwise(rates[4:]))
+    assert rates[-1] == pytest.approx(0.01, abs=0.01)
