@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from training.batches import ordered_loader, to_unit, training_loader
+from training.batches import ordered_loader, to_unit
 from training.flips import common_rows, flipped
-from training.judge import Judge, balanced_accuracy, train_judge
+from training.judge import Judge, balanced_accuracy, teach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -72,20 +70,7 @@ def reporting_judge(training: Dataset, *, seed: int, steps: int) -> Judge:
         attributes=len(training.attributes),
         widths=WIDTHS,
     )
-    loader, order = training_loader(training, min(BATCH, len(training)), seed=seed)
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        done, epoch = 0, 0
-        while done < steps:
-            order.set_epoch(epoch)
-            for pixels, labels in loader:
-                yield to_unit(pixels), labels
-                done += 1
-                if done == steps:
-                    return
-            epoch += 1
-
-    train_judge(judge, batches(), steps=steps, seed=seed)
+    teach(judge, training, batch_size=min(BATCH, len(training)), steps=steps, seed=seed)
     return judge
 
 

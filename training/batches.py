@@ -7,6 +7,7 @@ Whole batches are gathered at once: with the set in memory, worker processes wou
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,18 +49,18 @@ class EpochBatches(Sampler[list[int]]):
     what an unbroken one would have seen.
     """
 
-    def __init__(self, count: int, batch_size: int, *, seed: int) -> None:
-        """Batches of ``batch_size`` out of ``count`` items.
+    def __init__(self, items: int, batch_size: int, *, seed: int) -> None:
+        """Batches of ``batch_size`` out of ``items``.
 
         Raises:
             ValueError: There are fewer items than one batch.
         """
-        if count < batch_size:
+        if items < batch_size:
             raise ValueError(
-                f"{count} training images do not fill one batch of {batch_size}; take a smaller "
+                f"{items} training images do not fill one batch of {batch_size}; take a smaller "
                 "batch or more images"
             )
-        self._count, self._size, self._seed = count, batch_size, seed
+        self._items, self._size, self._seed = items, batch_size, seed
         self._epoch = self._skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -72,11 +73,11 @@ class EpochBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Batches in one epoch."""
-        return self._count // self._size
+        return self._items // self._size
 
     def __iter__(self) -> Iterator[list[int]]:
         """The epoch's index lists."""
-        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._count)
+        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._items)
         skipped, self._skipped = self._skipped, 0
         for batch in range(skipped, len(self)):
             start = batch * self._size
@@ -89,6 +90,14 @@ def training_loader(
     """Shuffled batches, and the order in which they come, to be set for each epoch."""
     order = EpochBatches(len(data), batch_size, seed=seed)
     return DataLoader(Rows(data), sampler=order, batch_size=None), order
+
+
+def endless_batches(data: ImageDataset, batch_size: int, *, seed: int) -> Iterator[Batch]:
+    """Epoch after epoch of shuffled batches."""
+    loader, order = training_loader(data, batch_size, seed=seed)
+    for epoch in count():
+        order.set_epoch(epoch)
+        yield from loader
 
 
 def ordered_loader(data: ImageDataset, batch_size: int) -> DataLoader[Any]:

@@ -10,18 +10,22 @@ It is never the judge that reports quality.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from training.batches import endless_batches, to_unit
 from training.models.blocks import SLOPE, convolution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from training.data.dataset import Dataset
 
 WIDTHS = (24, 48, 96)
+RATE = 2e-3
+"""Learning rate at its highest."""
 MOVE = 2
 """Pixels that an image is moved by at most."""
 
@@ -88,32 +92,29 @@ def disturb(image: Tensor, generator: torch.Generator) -> Tensor:
     return moved * gain + level * noise
 
 
-def train_judge(
-    judge: Judge,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    *,
-    steps: int,
-    seed: int,
-) -> None:
+def teach(judge: Judge, data: Dataset, *, batch_size: int, steps: int, seed: int) -> None:
     """Teach ``judge`` in place, then freeze it.
 
     Args:
-        judge: On the device of the batches.
-        batches: (image float [B, C, H, W], labels float [B, A]), ``steps`` of them.
-        steps: Their number, for the schedule.
-        seed: Of the disturbances.
+        judge: On the device where it is to learn.
+        data: Real training images with its attributes.
+        batch_size: Images a step.
+        steps: Their number.
+        seed: Of order and disturbances.
     """
+    device = next(judge.parameters()).device
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=max(steps, 2))
+    optimiser = torch.optim.AdamW(judge.parameters(), lr=RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(steps, 2))
     judge.train()
-    for image, labels in batches:
-        loss = F.binary_cross_entropy_with_logits(judge(disturb(image, generator)), labels)
+    for pixels, labels in islice(endless_batches(data, batch_size, seed=seed), steps):
+        image = disturb(to_unit(pixels.to(device)), generator)
+        loss = F.binary_cross_entropy_with_logits(judge(image), labels.to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         schedule.step()
-    judge.eval().requires_grad_(False)  # noqa: FBT003
+    judge.eval().requires_grad_(False)  # noqa: FBT003  (torch's signature)
 
 
 @torch.no_grad()

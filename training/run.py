@@ -23,12 +23,12 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveragi
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from pydantic import BaseModel, ConfigDict
 
-from training.batches import ordered_loader, to_unit, training_loader
+from training.batches import ordered_loader, training_loader
 from training.callbacks import PlainLines, Sheets, SkipDone, StopOnInterrupt
 from training.data import Dataset, Split
 from training.detail import pixel_weights
 from training.flips import common_rows
-from training.judge import Judge, train_judge
+from training.judge import Judge, teach
 from training.module import VAEModule
 from training.presets import Preset
 
@@ -312,28 +312,14 @@ def _untaught(preset: Preset, attributes: int) -> Judge:
 
 
 def _judge(
-    preset: Preset,
-    training: Dataset,
-    seed: int,
-    device: torch.device,
-    *,
-    untaught: bool,
+    preset: Preset, training: Dataset, seed: int, device: torch.device, *, untaught: bool
 ) -> Judge | None:
     """A taught judge; an untaught one where a checkpoint is about to bring its weights."""
     if not training.attributes or not (preset.feature_weight or preset.shift_weight):
         return None
     judge = _untaught(preset, len(training.attributes))
-    if untaught:
-        return judge
-    judge.to(device).requires_grad_(True)  # noqa: FBT003
-    loader, order = training_loader(training, preset.batch_size, seed=seed + 1)
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for epoch in range(preset.judge_epochs):
-            order.set_epoch(epoch)
-            for pixels, labels in loader:
-                yield to_unit(pixels.to(device)), labels.to(device)
-
-    steps = preset.judge_epochs * len(loader)
-    train_judge(judge, batches(), steps=steps, seed=seed)
+    if not untaught:
+        judge.to(device).requires_grad_(True)  # noqa: FBT003  (torch's signature)
+        steps = preset.judge_epochs * (len(training) // preset.batch_size)
+        teach(judge, training, batch_size=preset.batch_size, steps=steps, seed=seed + 1)
     return judge

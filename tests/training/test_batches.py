@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 
 from tests.support.pictures import pictures
-from training.batches import EpochBatches, ordered_loader, to_unit, training_loader
+from training.batches import EpochBatches, endless_batches, ordered_loader, to_unit, training_loader
 
 
 def _epoch(order: EpochBatches, epoch: int) -> list[list[int]]:
@@ -49,6 +51,13 @@ def test_rows_and_labels_stay_together() -> None:
         assert pixels.shape == (8, 1, 16, 16)
         bright = pixels[:, 0, 0, 0] > 100
         assert bright.tolist() == (labels[:, 1] > 0.5).tolist()
+
+
+def test_endless_batches_go_through_epoch_after_epoch() -> None:
+    data = pictures(21)
+    seen = [labels for _, labels in islice(endless_batches(data, 10, seed=2), 4)]
+    assert [len(labels) for labels in seen] == [10] * 4
+    assert not torch.equal(torch.cat(seen[:2]), torch.cat(seen[2:]))
 
 
 def test_ordered_batches_hold_everything_once() -> None:

@@ -1,32 +1,17 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from tests.support.pictures import pictures
-from training.batches import ordered_loader, to_unit, training_loader
-from training.judge import Judge, balanced_accuracy, disturb, train_judge
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import Tensor
+from training.batches import ordered_loader, to_unit
+from training.judge import Judge, balanced_accuracy, disturb, teach
 
 
 def test_judge_learns_the_attributes_and_stands_still() -> None:
     data = pictures(600)
     torch.manual_seed(0)
     judge = Judge(channels=1, height=16, width=16, attributes=2)
-    loader, order = training_loader(data, 32, seed=0)
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for epoch in range(4):
-            order.set_epoch(epoch)
-            for pixels, labels in loader:
-                yield to_unit(pixels), labels
-
-    train_judge(judge, batches(), steps=4 * len(loader), seed=0)
+    teach(judge, data, batch_size=32, steps=68, seed=0)
     fresh, labels = next(iter(ordered_loader(pictures(200, seed=9), 200)))
     accuracy = balanced_accuracy(judge(to_unit(fresh)), labels)
     assert accuracy.min() > 0.95
