@@ -10,7 +10,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from tqdm import tqdm
 
 from training.batches import to_unit
 from training.sheets import sheet, write_png
@@ -42,6 +43,27 @@ class Sheets(Callback):
         pixels, labels = (part.to(pl_module.device) for part in self._batch)
         name = f"epoch-{trainer.current_epoch + 1:03d}.png"
         write_png(self._folder / name, sheet(pl_module, to_unit(pixels), labels))  # type: ignore[arg-type]  # the one module there is
+
+
+class Bar(TQDMProgressBar):
+    """One line for the running epoch; it goes when the epoch ends, and `PlainLines` stays."""
+
+    def __init__(self) -> None:
+        """A bar that is redrawn a few times a second."""
+        super().__init__(refresh_rate=5, leave=False)
+
+    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+        """Lightning's hook: epochs are counted from 1, as in the lines."""
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Lightning's hook: without the loggers' version, which says nothing here."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 class PlainLines(Callback):
@@ -76,10 +98,9 @@ class PlainLines(Callback):
             )
             if name in shown
         )
-        print(
-            f"epoch {done}/{total}: {figures}; {spent:.0f} s, {left:.0f} s left",
-            file=self._stream,
-            flush=True,
+        # A bar may be on the terminal: tqdm writes above it.
+        tqdm.write(
+            f"epoch {done}/{total}: {figures}; {spent:.0f} s, {left:.0f} s left", file=self._stream
         )
 
 

@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from pydantic import BaseModel, ConfigDict
 
 from training.batches import ordered_loader, training_loader
-from training.callbacks import PlainLines, Sheets, SkipDone, StopOnInterrupt
+from training.callbacks import Bar, PlainLines, Sheets, SkipDone, StopOnInterrupt
 from training.data import Dataset, Split
 from training.detail import pixel_weights
 from training.flips import common_rows
@@ -263,6 +263,9 @@ def _trainer(
         PlainLines(),
         StopOnInterrupt(last),
     ]
+    shown_to_a_person = sys.stderr.isatty()
+    if shown_to_a_person:
+        callbacks.append(Bar())
     if preset.ema_decay:
         callbacks.insert(0, WeightAveraging(avg_fn=_moving_average(preset.ema_decay)))
     return Trainer(
@@ -277,7 +280,7 @@ def _trainer(
         ],
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        enable_progress_bar=sys.stderr.isatty(),
+        enable_progress_bar=shown_to_a_person,
         enable_model_summary=False,
         log_every_n_steps=50,
     )
