@@ -52,7 +52,7 @@ class Bar(TQDMProgressBar):
         """A bar that is redrawn a few times a second."""
         super().__init__(refresh_rate=5, leave=False)
 
-    def on_train_epoch_start(self, trainer: Trainer, *args: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, *args: LightningModule) -> None:
         """Lightning's hook: epochs are counted from 1, as in the lines."""
         super().on_train_epoch_start(trainer, *args)
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
