@@ -18,8 +18,8 @@ from bundle import Prior
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COMPONENTS = 10
-PER_COMPONENT = 20
+COMPONENTS = 40
+PER_COMPONENT = 10
 """A full covariance needs at least so many means for each latent and component."""
 REGULARISATION = 1e-4
 
