@@ -1,1 +1,0 @@
-"""Offline jobs over whole folders; nothing of it is built yet."""
