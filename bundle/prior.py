@@ -86,7 +86,10 @@ class Prior:
         """
         edges = np.cumsum(self.weights[:-1], dtype=np.float64)
         component = np.searchsorted(edges, uniform, "right")
-        # einsum without BLAS: a row's bits must not depend on how many rows there are.
-        spread = np.einsum("nij,nj->ni", self.cholesky[component], normal, optimize=False)
+        # Row by row and without BLAS: a row's bits must not depend on how many rows there are,
+        # and no factor [L, L] is copied.
+        spread = np.empty_like(normal)
+        for row, chosen in enumerate(component):
+            spread[row] = np.einsum("ij,j->i", self.cholesky[chosen], normal[row], optimize=False)
         latents: Float32 = self.means[component] + np.float32(temperature) * spread
         return latents

@@ -31,6 +31,7 @@ MAX_LATENT = 1e6
 _MAGIC = b"\x93NUMPY"
 _MAX_HEADER_BYTES = 4096
 _MAX_AXES = 4
+_MAX_AXIS = 2**31 - 1
 _ENTRY = (
     r"""\s*['"](?:descr['"]\s*:\s*['"](?P<descr{0}>[^'"]{{1,16}})['"]"""
     r"""|fortran_order['"]\s*:\s*(?P<fortran{0}>True|False)"""
@@ -242,6 +243,10 @@ def _shape(sizes: str) -> tuple[int, ...]:
         shape = tuple(int(size) for size in sizes.removesuffix(",").split(",") if sizes.strip())
     except ValueError:
         raise InvalidRequest(f"the .npy header's shape ({sizes}) cannot be read") from None
+    if any(size > _MAX_AXIS for size in shape):
+        raise InvalidRequest(
+            f"the .npy header declares the shape ({sizes}); a side may have {_MAX_AXIS}"
+        )
     if not 1 <= len(shape) <= _MAX_AXES:
         raise ShapeMismatch(
             f"the array has {len(shape)} axes; send images [N, H, W, C] or [H, W, C], or latents "

@@ -6,6 +6,7 @@ Knows nothing of what the functions do.
 
 1. No more than ``threads`` functions run at once; the others wait their turn.
 2. A caller that is cancelled before its turn costs no thread time.
+3. What is begun is finished: only `check_room`, before a request's first function, refuses.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from inference.errors import ShuttingDown
+from inference.drain import DrainRate
+from inference.errors import QueueFull, ShuttingDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +33,35 @@ class CodecPool:
 
     Args:
         threads: Functions that run at once.
+        max_waiting: Functions that may wait before `check_room` refuses more.
+
+    Attributes:
+        waiting: Functions that run or wait.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, max_waiting: int) -> None:
         """No thread is started before the first call."""
+        self.waiting = 0
+        self._max_waiting = max_waiting
+        self._drain_rate = DrainRate()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="codec")
         self._closed = False
+
+    def check_room(self, functions: int = 1) -> None:
+        """Refuse a request that would bring ``functions`` while too many wait.
+
+        Raises:
+            QueueFull: ``max_waiting`` is reached; a request is never refused by an idle pool.
+        """
+        if not self.waiting or self.waiting + functions <= self._max_waiting:
+            return
+        seconds = self._drain_rate.seconds_for(self.waiting)
+        raise QueueFull(
+            f"{self.waiting} images wait to be decoded or encoded and this request brings "
+            f"{functions} more, but the limit is {self._max_waiting} (max_queue_size); try again "
+            f"in {seconds:.2f} s, or send less at once",
+            retry_after_s=seconds,
+        )
 
     async def run(
         self, call: Call, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -58,9 +83,14 @@ class CodecPool:
             finally:
                 seconds = time.perf_counter() - started
 
+        if not self.waiting:
+            self._drain_rate.begin(time.monotonic())
+        self.waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
         finally:
+            self.waiting -= 1
+            self._drain_rate.add(int(seconds > 0), time.monotonic())
             # On the event loop, where no other codec of the same call can add at the same time.
             call.codec_s += seconds
 

@@ -13,9 +13,8 @@ Knows no HTTP, no gRPC and no compressed image.
 
 from __future__ import annotations
 
-import math
+import reprlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
@@ -30,7 +29,8 @@ from inference.errors import InvalidRequest
 from inference.latents import check_strengths, shifted, strength_row
 from inference.noise import draw, resolve_seed
 from inference.options import EngineOptions
-from inference.sessions import CUDA, open_session
+from inference.results import Encoded, Images, Sampled
+from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,48 +50,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 PriorName = Literal["fitted", "normal"]
 MAX_TEMPERATURE = 2.0
+_DRAWN_AT_ONCE = 8
 _DATATYPES: dict[str, np.dtype[Any]] = {
     "UINT8": np.dtype(np.uint8),
     "FP32": np.dtype(np.float32),
     "INT64": np.dtype(np.int64),
 }
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What the encoder says of N images.
-
-    Attributes:
-        mean: float32 [N, L], row i belongs to image i.
-        logvar: float32 [N, L], the log-variance about the mean.
-    """
-
-    mean: Float32
-    logvar: Float32
-
-
-@dataclass(frozen=True)
-class Images:
-    """Decoded images and where they came from.
-
-    Attributes:
-        images: uint8 [N, H, W, C].
-        latents: float32 [N, L], row i is what image i was decoded from.
-    """
-
-    images: Pixels
-    latents: Float32
-
-
-@dataclass(frozen=True)
-class Sampled(Images):
-    """Images drawn from a prior.
-
-    Attributes:
-        seed: Gives the same images again.
-    """
-
-    seed: int
 
 
 def _ignore(_: BatchRecord) -> None:
@@ -124,6 +88,7 @@ class Engine:
 
         Raises:
             DeviceUnavailable: ``device`` is ``cuda`` and there is none that works.
+            BundleError: A graph's file is no model that ONNX Runtime can open.
         """
         self.bundle = bundle
         self.options = options
@@ -132,9 +97,7 @@ class Engine:
         # One pool for both graphs: together they must not run more threads than there are cores.
         pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
         self._graphs = {
-            name: open_session(
-                model, name=name, device=options.device, threads=threads, executor=pool
-            )
+            name: _open_graph(bundle, name, model, options, pool)
             for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
         }
         self.providers = self._graphs["encoder"].providers
@@ -143,7 +106,7 @@ class Engine:
             max_queue_size=options.max_queue_size,
             max_queue_delay_ms=options.max_queue_delay_ms,
         )
-        self._codecs = CodecPool(threads)
+        self._codecs = CodecPool(threads, max_waiting=options.max_queue_size)
         # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
         # batches small. A CPU is fastest with one calling thread per core.
         slots = min(threads, 2) if self.providers[0] == CUDA else threads
@@ -284,18 +247,21 @@ class Engine:
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise InvalidRequest(f"n is {n!r}, but must be an integer from 1")
-        if not (math.isfinite(temperature) and 0 <= temperature <= MAX_TEMPERATURE):
+        if not 0 <= temperature <= MAX_TEMPERATURE:  # NaN fails too
             raise InvalidRequest(
-                f"temperature is {temperature:g}, but must lie from 0 (the prior's means) to "
-                f"{MAX_TEMPERATURE:g}; 1 is the prior itself"
+                f"temperature is {reprlib.repr(temperature)}, but must lie from 0 (the prior's "
+                f"means) to {MAX_TEMPERATURE:g}; 1 is the prior itself"
             )
         if prior not in get_args(PriorName):
             raise InvalidRequest(f"prior is {prior!r}; choose fitted or normal")
         used = resolve_seed(seed)
         with self.admission.admit(call, n):
             table = self._strengths(strengths if strengths is not None else {}, n)
-            uniform, normal = draw(used, n, self.bundle.manifest.latent.dimension)
-            drawn = self._priors[prior].sample(uniform, normal, temperature)
+            # A few rows cost less than the way to a thread and back.
+            if n <= _DRAWN_AT_ONCE:
+                drawn = self._draw(used, n, prior, temperature)
+            else:
+                drawn = await self.codec(call, self._draw, used, n, prior, temperature)
             moved = await self._shift(drawn, table, call)
             return Sampled(moved.images, moved.latents, used)
 
@@ -304,6 +270,14 @@ class Engine:
     ) -> T:
         """Run an image codec off the event loop; its seconds are added to ``call.codec_s``."""
         return await self._codecs.run(call, function, *args, **kwargs)
+
+    def check_codec_room(self, functions: int = 1) -> None:
+        """Refuse a request that would bring ``functions`` codecs while too many wait.
+
+        Raises:
+            QueueFull: More than ``max_queue_size`` would wait.
+        """
+        self._codecs.check_room(functions)
 
     async def aclose(self) -> None:
         """Take nothing new, finish what was admitted, stop every thread."""
@@ -314,6 +288,10 @@ class Engine:
         await self._codecs.aclose()
         for graph in self._graphs.values():
             graph.close()
+
+    def _draw(self, seed: int, n: int, prior: PriorName, temperature: float) -> Float32:
+        uniform, normal = draw(seed, n, self.bundle.manifest.latent.dimension)
+        return self._priors[prior].sample(uniform, normal, temperature)
 
     async def _encode(self, pixels: Pixels, call: Call) -> Encoded:
         mean, logvar = await self._batchers["encoder"].submit(pixels, call)
@@ -334,3 +312,20 @@ class Engine:
         if isinstance(strengths, np.ndarray):
             return check_strengths(strengths, len(self._names), rows)
         return strength_row(strengths, self._names)
+
+
+def _open_graph(
+    bundle: Bundle, name: str, model: bytes, options: EngineOptions, pool: ThreadPoolExecutor
+) -> OrtGraph:
+    try:
+        return open_session(
+            model, name=name, device=options.device, threads=options.thread_count, executor=pool
+        )
+    except DeviceUnavailable:
+        raise
+    # ONNX Runtime's exceptions have no base class of their own.
+    except Exception as error:
+        file = bundle.path / getattr(bundle.manifest.graphs, name).file
+        raise BundleError(
+            f"{file} cannot be opened by ONNX Runtime ({error}); export the bundle again"
+        ) from error

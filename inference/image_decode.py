@@ -106,6 +106,7 @@ def decode(data: bytes, spec: ImageSpec, limits: ImageLimits) -> NDArray[np.uint
     try:
         image = decoder(io.BytesIO(data))
         _check_size(image.size, limits)
+        _check_decoder(image)
         image.load()
         return _place(_over_white(_upright(image), spec.channels), spec)
     except (MemoryError, InvalidImage):
@@ -170,6 +171,15 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
             f"is {limits.max_image_pixels / 1e6:.3g}; shrink it, or ask the operator to raise "
             "`max_image_pixels`",
             details={"width": width, "height": height, "limit": limits.max_image_pixels},
+        )
+
+
+def _check_decoder(image: ImageFile) -> None:
+    # Pillow reads these runs in Python: seconds for what a JPEG takes milliseconds.
+    if any(tile[0] == "bmp_rle" for tile in image.tile):
+        raise InvalidImage(
+            "the BMP image is run-length encoded, which is not read here; save it as PNG or as "
+            "plain BMP"
         )
 
 

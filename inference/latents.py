@@ -12,7 +12,6 @@ Knows no graph, no image and no random number.
 from __future__ import annotations
 
 import difflib
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,14 +93,16 @@ def _checked(name: str, strength: float) -> float:
             f"the strength of {name!r} is {strength!r}, but must be a number "
             f"from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
         )
-    if not (math.isfinite(strength) and abs(strength) <= MAX_STRENGTH):
+    # One comparison that NaN fails too, and that an integer too large for a float survives.
+    if not abs(strength) <= MAX_STRENGTH:
         raise InvalidRequest(_beyond(f"the strength of {name!r}", strength))
     return float(strength)
 
 
 def _beyond(what: str, strength: float) -> str:
+    shown = f"{strength:g}" if isinstance(strength, float) else "an integer"
     return (
-        f"{what} is {strength:g}, but must lie from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}; "
+        f"{what} is {shown}, but must lie from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}; "
         "1 moves an image all the way to the attribute, and the model's attributes list their "
         "useful range"
     )

@@ -10,6 +10,7 @@ Knows nothing of priors, images or batches.
 
 from __future__ import annotations
 
+import reprlib
 import secrets
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ def resolve_seed(seed: int | None) -> int:
         return secrets.randbelow(SEED_LIMIT)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEED_LIMIT:
         raise InvalidRequest(
-            f"seed is {seed!r}, but must be an integer from 0 to {SEED_LIMIT - 1}; "
+            f"seed is {reprlib.repr(seed)}, but must be an integer from 0 to {SEED_LIMIT - 1}; "
             "leave it out for a random one"
         )
     return seed

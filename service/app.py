@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from inference.call import Call
 from inference.errors import DeadlineExceeded, InvalidRequest
 from service import guest, routes
+from service.bodies import Bodies
 from service.envelope import failure
 from service.pages import check_ready
 from service.runtime import Runtime
@@ -31,6 +32,7 @@ from service.wire import (
     ClientLeft,
     Reply,
     Request,
+    caller_of,
     head_of,
     parse_query,
     read_body,
@@ -72,6 +74,7 @@ class DataPlane:
         """Keep the worker's runtime and the application behind this one."""
         self.runtime = runtime
         self._hosted = hosted
+        self._bodies = Bodies(runtime.settings.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope."""
@@ -88,7 +91,7 @@ class DataPlane:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = head_of(scope)
-        call = Call(request_id=request_id(headers))
+        call = Call(caller=caller_of(scope), request_id=request_id(headers))
         label, slug, data = UNKNOWN_ROUTE, "ok", False
         try:
             if self._is_hosted(scope):
@@ -123,9 +126,11 @@ class DataPlane:
             return await route.handler(self.runtime, request, route)
         check_ready(self.runtime)
         async with self._deadline(headers, call):
-            request.body = await read_body(receive, headers, self.runtime.settings.max_body_bytes)
-            async with _cancelled_if_caller_leaves(receive):
-                reply = await route.handler(self.runtime, request, route)
+            with self._bodies.lease() as take:
+                limit = self.runtime.settings.max_body_bytes
+                request.body = await read_body(receive, headers, limit, take)
+                async with _cancelled_if_caller_leaves(receive):
+                    reply = await route.handler(self.runtime, request, route)
         return reply
 
     @contextlib.asynccontextmanager
@@ -146,7 +151,7 @@ class DataPlane:
         if self._hosted is None or scope["path"] not in self._hosted.methods:
             return False
         method = self._hosted.methods[scope["path"]]
-        if scope["method"] != method:
+        if scope["method"] != method and (scope["method"], method) != ("HEAD", "GET"):
             raise routes.wrong_method(scope["method"], scope["path"], [method])
         return True
 
@@ -160,12 +165,16 @@ class DataPlane:
         async def keep(message: Message) -> None:
             messages.append(message)
 
+        method = self._hosted.methods[scope["path"]]
+        visit = guest.Visit(call)
+        guest.VISIT.set(visit)
         async with self._deadline(headers, call):
-            body = await read_body(receive, headers, self.runtime.settings.max_body_bytes)
-            with_id = [*scope["headers"], (b"x-request-id", call.request_id.encode())]
-            async with _cancelled_if_caller_leaves(receive):
-                await self._hosted.app({**scope, "headers": with_id}, replay(body, receive), keep)
-        return guest.reply(messages, call.request_id)
+            with self._bodies.lease() as take:
+                limit = self.runtime.settings.max_body_bytes
+                body = await read_body(receive, headers, limit, take)
+                async with _cancelled_if_caller_leaves(receive):
+                    await self._hosted.app({**scope, "method": method}, replay(body, receive), keep)
+        return guest.reply(messages, visit)
 
     def _common_headers(self, call: Call, *, data: bool) -> dict[str, str]:
         headers = {"X-Request-ID": call.request_id}

@@ -8,7 +8,6 @@ names.
 """
 # BentoML evaluates the annotations, so this module has no `from __future__ import annotations`.
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, Optional, TypeVar, cast
 
@@ -22,12 +21,12 @@ from inference.errors import InvalidRequest
 from service.endpoints import check_count, load_images, load_latents
 from service.envelope import failure
 from service.grpc_server import GrpcServer
+from service.guest import VISIT
 from service.hosting import FrontedService, this_runtime
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
 from service.runtime import Runtime
 from service.settings import Settings
-from service.wire import request_id
 
 T = TypeVar("T")
 Array = NDArray[np.float64]
@@ -80,7 +79,8 @@ class LatentService:
         """Images, grey levels 0 to 255, [N, H, W, C] or [H, W, C] → mean and logvar [N, L]."""
 
         async def run(call: Call) -> Encoding:
-            pixels = await load_images(self.runtime, _pixels(images), call)
+            levels = await self.runtime.engine.codec(call, _pixels, images)
+            pixels = await load_images(self.runtime, levels, call)
             encoded = await self.runtime.engine.encode(pixels, call)
             return Encoding(mean=encoded.mean, logvar=encoded.logvar)
 
@@ -140,7 +140,8 @@ class LatentService:
                 rows = load_latents(self.runtime, latents)
                 shifted = await self.runtime.engine.shift(call, latents=rows, strengths=attributes)
             else:
-                pixels = await load_images(self.runtime, _pixels(images), call)
+                levels = await self.runtime.engine.codec(call, _pixels, images)
+                pixels = await load_images(self.runtime, levels, call)
                 shifted = await self.runtime.engine.shift(call, images=pixels, strengths=attributes)
             return shifted.images
 
@@ -149,11 +150,8 @@ class LatentService:
 
 async def _answer(runtime: Runtime, ctx: bentoml.Context, run: Callable[[Call], Awaitable[T]]) -> T:
     """The result of ``run``; a failure becomes the envelope, which BentoML sends as it is."""
-    headers = {name.lower().encode(): value.encode() for name, value in ctx.request.headers.items()}
-    call = Call(
-        request_id=request_id(headers),
-        deadline=time.monotonic() + runtime.settings.deadline_ms / 1000,
-    )
+    visit = VISIT.get()
+    visit.arrived, call = True, visit.call
     try:
         check_ready(runtime)
         return await run(call)

@@ -8,6 +8,7 @@ Knows the engine's words; knows neither ASGI nor JSON text. Codecs run off the e
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from service.rendering import json_bytes, render_images, render_vectors
 from service.wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
     Latents = NDArray[np.float32]
+
+_PARSED_AT_ONCE_BYTES = 32 << 10
+"""A larger body is parsed in a codec thread; this much takes less time than the way there."""
 
 
 async def encode(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -160,6 +164,7 @@ async def load_images(runtime: Runtime, given: list[bytes] | Pixels | None, call
     spec = runtime.engine.bundle.manifest.image
     if isinstance(given, np.ndarray) and given.shape[1:] == spec.shape:
         return arrays.check_images(given, spec)
+    runtime.engine.check_codec_room(len(given))
     before = call.codec_s
     if isinstance(given, np.ndarray):
         jobs = [runtime.engine.codec(call, images.fit, image, spec) for image in given]
@@ -168,9 +173,21 @@ async def load_images(runtime: Runtime, given: list[bytes] | Pixels | None, call
             runtime.engine.codec(call, _decode_one, index, data, runtime)
             for index, data in enumerate(given)
         ]
-    pixels = await asyncio.gather(*jobs)
+    pixels = await _all_or_none(jobs)
     runtime.telemetry.observe_codec("decode", call.codec_s - before)
     return np.stack(pixels)
+
+
+async def _all_or_none(jobs: Iterable[Coroutine[Any, Any, Pixels]]) -> list[Pixels]:
+    """The results of all jobs; once one fails, those that have not begun never do."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def load_latents(runtime: Runtime, given: object) -> Latents:
@@ -197,8 +214,8 @@ def check_count(runtime: Runtime, count: int) -> None:
     limit = runtime.settings.max_items
     if count > limit:
         raise TooManyItems(
-            f"n is {count}, the limit is {limit}; ask for them in several requests, or ask the "
-            "operator to raise `max_items`",
+            f"n is {reprlib.repr(count)}, the limit is {limit}; ask for them in several requests, "
+            "or ask the operator to raise `max_items`",
             details={"limit": limit},
         )
 
@@ -215,7 +232,11 @@ def _decode_one(index: int, data: bytes, runtime: Runtime) -> Pixels:
 
 async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, Inputs]:
     media_type = choose(request.headers.get(b"accept", b"").decode("latin-1"), route.offers)
-    return media_type, await read_inputs(request, route.takes, runtime.settings.max_items)
+    arguments = (request, route.takes, runtime.settings.max_items)
+    if len(request.body) <= _PARSED_AT_ONCE_BYTES:
+        return media_type, read_inputs(*arguments)
+    runtime.engine.check_codec_room()
+    return media_type, await runtime.engine.codec(request.call, read_inputs, *arguments)
 
 
 async def _images(  # noqa: PLR0917  (one result's worth, in the order of the flow)

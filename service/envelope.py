@@ -45,8 +45,21 @@ def failure(error: Exception, request_id: str) -> Failure:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(_texts(error.details.get("allow")))
-    reply = Reply(json_bytes({"error": envelope}), status=error.http_status, headers=headers)
+    reply = Reply(_readable(envelope), status=error.http_status, headers=headers)
     return Failure(reply, error.slug)
+
+
+def _readable(envelope: dict[str, object]) -> bytes:
+    """JSON of an envelope, which may quote what no JSON can hold: half characters, huge numbers."""
+    try:
+        return json_bytes({"error": envelope})
+    except TypeError:
+        texts = {
+            name: str(value).encode("utf-8", "backslashreplace").decode()
+            for name, value in envelope.items()
+            if isinstance(value, str | float)
+        }
+        return json_bytes({"error": texts})
 
 
 def _texts(value: object) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from service.runtime import Runtime
 
 _HEALTH_NAME = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_GRACE_S = 0.5
+"""For answers that are on their way once nothing is computed any more."""
 _STATUS = health_pb2.HealthCheckResponse
 
 
@@ -59,13 +61,17 @@ class GrpcServer:
         self._following = asyncio.create_task(self._follow(), name="grpc-health")
 
     async def stop(self) -> None:
-        """Close the server once its running calls have ended, within the drain time."""
+        """Close the server once the engine is empty, within the drain time.
+
+        Calls are not waited for, since a health watch never ends by itself.
+        """
         if self._server is None:
             return
         if self._following is not None:
             self._following.cancel()
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._runtime.settings.shutdown_timeout_s)
+        await self._runtime.drained()
+        await self._server.stop(_GRACE_S)
 
     async def _follow(self) -> None:
         await self._runtime.ready()

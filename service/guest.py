@@ -7,12 +7,14 @@ Knows the shapes that BentoML gives a failure: a list, an object with details, o
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from inference.errors import ERRORS, InferenceFailed
+from inference.errors import ERRORS, InferenceFailed, InvalidRequest
 from service.rendering import json_bytes
 from service.wire import JSON, Reply
 
@@ -21,8 +23,25 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message
 
+    from inference.call import Call
+
+VISIT: ContextVar[Visit] = ContextVar("VISIT")
+"""The request that the application answers now."""
 _SHOWN_CHARACTERS = 1000
 _ENVELOPE_START = b'{"error":{"slug"'
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request on its way through the application.
+
+    Attributes:
+        call: The data plane's context of it.
+        arrived: Whether the endpoint's own code was reached, thus the body could be read.
+    """
+
+    call: Call
+    arrived: bool = False
 
 
 class Hosted(NamedTuple):
@@ -37,7 +56,7 @@ class Hosted(NamedTuple):
     methods: Mapping[str, str]
 
 
-def reply(messages: Sequence[Message], request_id: str) -> Reply:
+def reply(messages: Sequence[Message], visit: Visit) -> Reply:
     """What the application sent, its failures in our envelope."""
     start = messages[0]
     headers = {
@@ -47,11 +66,18 @@ def reply(messages: Sequence[Message], request_id: str) -> Reply:
     media_type = headers.pop("content-type", JSON)
     body = b"".join(message.get("body", b"") for message in messages[1:])
     status = int(start["status"])
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and not visit.arrived:
+        # BentoML stumbles over some bodies (no boundary, integers beyond a float) with a 500.
+        raise InvalidRequest(
+            "the body cannot be read as this endpoint's arguments; `GET /schema.json` describes "
+            "them, and the routes under /v1 say what is wrong"
+        )
     if status < HTTPStatus.BAD_REQUEST or body.startswith(_ENVELOPE_START):
         return Reply(body, media_type, status, headers)
     rows = (row for row in ERRORS.values() if row.http_status == status)
     slug = next(rows, ERRORS[InferenceFailed.slug]).slug
-    envelope = {"slug": slug, "message": _message(status, body), "request_id": request_id}
+    message, number = _message(status, body), visit.call.request_id
+    envelope = {"slug": slug, "message": message, "request_id": number}
     return Reply(json_bytes({"error": envelope}), status=status)
 
 

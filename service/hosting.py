@@ -10,16 +10,23 @@ Points it leans on, all of BentoML 1.4:
 3. The application that ``super().to_asgi()`` returns runs start-up and shutdown hooks in its
    lifespan.
 4. An endpoint that returns a Starlette response has it sent as it is.
+5. Endpoints run in the context (``contextvars``) of the request that the application was given.
+6. ``bentoml.server_context.worker_index`` is a number in a worker that ``bentoml serve`` started,
+   whose parent process then is the supervisor. It starts a worker that ended anew, for ever, or
+   in a container goes on without it: so a worker that cannot start ends its supervisor.
+7. The worker makes its ``uvicorn.Config`` after ``to_asgi``, and with the protocol ``auto``.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import bentoml
+import uvicorn.config
 
 # BentoML points all servers of a host to one folder for metrics, and each start empties it; ours
 # are the worker's own. prometheus_client reads this once, when it is first imported.
@@ -31,9 +38,12 @@ from service.runtime import Runtime
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
+logger = logging.getLogger("latentserve")
 SCHEMA_PATH = "/schema.json"
 
 
@@ -41,7 +51,30 @@ SCHEMA_PATH = "/schema.json"
 def this_runtime() -> Runtime:
     """The one runtime of this process."""
     _log_to_stderr()
-    return Runtime(Settings())
+    return Runtime(Settings(), end=end_server)
+
+
+def end_server() -> None:
+    """End the whole server as a terminal would, or this process if nothing supervises it."""
+    supervised = bentoml.server_context.worker_index is not None
+    os.kill(os.getppid() if supervised else os.getpid(), signal.SIGTERM)
+
+
+def ends_if_it_cannot_start(app: ASGIApp, end: Callable[[], None]) -> ASGIApp:
+    """``app``, with ``end`` called when its start-up fails."""
+
+    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                lines = message.get("message", "").strip().splitlines()
+                reason = lines[-1] if lines else "no reason given"
+                logger.critical("the worker cannot start, so the server ends: %s", reason)
+                end()
+            await send(message)
+
+        await app(scope, receive, tell if scope["type"] == "lifespan" else send)
+
+    return watched
 
 
 class FrontedService(bentoml.Service[T]):
@@ -50,7 +83,8 @@ class FrontedService(bentoml.Service[T]):
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The worker's application."""
         runtime = this_runtime()
-        app: Any = super().to_asgi(is_main=is_main)
+        uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.protocol:BoundedHttp"
+        app = ends_if_it_cannot_start(super().to_asgi(is_main=is_main), end_server)
         return create_app(runtime.settings, runtime=runtime, hosted=Hosted(app, self._methods()))
 
     def _methods(self) -> dict[str, str]:
@@ -60,7 +94,6 @@ class FrontedService(bentoml.Service[T]):
 
 def _log_to_stderr() -> None:
     """Our log lines on standard error, whatever BentoML does with its own."""
-    logger = logging.getLogger("latentserve")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)

@@ -7,16 +7,18 @@ Knows the five body formats, and nothing of pixels: images stay compressed here.
 1. Nothing is fetched: an image is in the body or nowhere.
 2. Item counts are checked before any item is looked at.
 3. Multipart stays in memory: the body is bounded already, and no part touches a disk.
+4. No more JSON objects and arrays are made than a request of ``max_items`` can need.
 """
 
 from __future__ import annotations
 
 import binascii
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import orjson
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -26,16 +28,18 @@ from service.parameters import from_text, merge
 from service.wire import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Mapping
 
     from numpy.typing import NDArray
 
     from service.wire import Request
 
+T = TypeVar("T")
 NPY = "application/x-npy"
 MULTIPART = "multipart/form-data"
 _IMAGE_FIELDS = ("images", "image")
 _MAX_FIELDS = 64
+_SPARE_BRACKETS = 1024
 _STACKED_AXES = 4
 
 
@@ -54,8 +58,8 @@ class Inputs:
     fields: dict[str, object] = field(default_factory=dict)
 
 
-async def read_inputs(request: Request, takes: frozenset[str], max_items: int) -> Inputs:
-    """The inputs of ``request``.
+def read_inputs(request: Request, takes: frozenset[str], max_items: int) -> Inputs:
+    """The inputs of ``request``; of a large body, to be run off the event loop.
 
     Args:
         request: Its body may be empty where the route takes neither images nor latents.
@@ -85,9 +89,9 @@ async def read_inputs(request: Request, takes: frozenset[str], max_items: int) -
             details={"readable": list(readable)},
         )
     if media_type == JSON:
-        inputs = _from_json(request.body, takes)
+        inputs = _from_json(request.body, takes, max_items)
     elif media_type == MULTIPART:
-        inputs = await _from_multipart(request, takes, max_items)
+        inputs = _from_multipart(request, takes, max_items)
     elif media_type == NPY:
         inputs = _from_npy(request.body, takes, max_items)
     else:
@@ -127,22 +131,30 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _from_json(body: bytes, takes: frozenset[str]) -> Inputs:
+def _from_json(body: bytes, takes: frozenset[str], max_items: int) -> Inputs:
+    # An empty array is two bytes here and fifty in memory. A bracket within a text counts too, so
+    # there is room for some.
+    limit = max_items + _SPARE_BRACKETS
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > limit:
+        raise _too_many(f"{brackets} arrays and objects in its JSON", limit)
     fields = parse_json(body)
     inputs = Inputs()
     if "images" in takes and "images" in fields:
-        inputs.images = _decode_base64(fields.pop("images"))
+        inputs.images = _decode_base64(fields.pop("images"), max_items)
     if "latents" in takes and "latents" in fields:
         inputs.latents = fields.pop("latents")
     inputs.fields = fields
     return inputs
 
 
-def _decode_base64(values: object) -> list[bytes]:
+def _decode_base64(values: object, max_items: int) -> list[bytes]:
     if not isinstance(values, list):
         raise InvalidRequest(
             f"images is a JSON {type(values).__name__}, but must be a list of base64 texts"
         )
+    if len(values) > max_items:
+        raise _too_many(f"{len(values)} images", max_items)
     decoded = []
     for index, value in enumerate(values):
         if not isinstance(value, str):
@@ -166,11 +178,11 @@ def _from_npy(body: bytes, takes: frozenset[str], max_items: int) -> Inputs:
     return Inputs(latents=array)
 
 
-async def _from_multipart(request: Request, takes: frozenset[str], max_items: int) -> Inputs:
+def _from_multipart(request: Request, takes: frozenset[str], max_items: int) -> Inputs:
     inputs = Inputs()
     texts: dict[str, str] = {}
     files: list[bytes] = []
-    for name, value in await _parse_multipart(request, max_items):
+    for name, value in _run(_parse_multipart(request, max_items)):
         if isinstance(value, bytes):
             if name not in _IMAGE_FIELDS or "images" not in takes:
                 wanted = "images" if "images" in takes else "no files"
@@ -192,6 +204,11 @@ async def _from_multipart(request: Request, takes: frozenset[str], max_items: in
 
 
 async def _parse_multipart(request: Request, max_items: int) -> list[tuple[str, bytes | str]]:
+    if not _is_whole(request):
+        raise InvalidRequest(
+            "the multipart body lacks its closing boundary: it was cut short, or names another "
+            "boundary than its Content-Type; send it again"
+        )
     parser = MultiPartParser(
         _headers(request.headers),
         _one_chunk(request.body),
@@ -218,6 +235,23 @@ async def _parse_multipart(request: Request, max_items: int) -> list[tuple[str, 
         ]
     finally:
         await form.close()
+
+
+def _is_whole(request: Request) -> bool:
+    """Whether the closing boundary came; the parser takes what there is."""
+    _, options = parse_options_header(request.headers.get(b"content-type", b""))
+    boundary = options.get(b"boundary")
+    return not boundary or b"--" + boundary + b"--" in request.body
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never waits: all that the parser reads is here."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    coroutine.close()
+    raise RuntimeError("the multipart parser waited for something")
 
 
 async def _one_chunk(body: bytes) -> AsyncGenerator[bytes, None]:

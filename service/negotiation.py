@@ -5,6 +5,7 @@ Accept text, offers (best first) → the offer with the highest quality, the fir
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from inference.errors import NotAcceptable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MAX_ACCEPT_BYTES = 1000
+_QUALITY = re.compile(r"0(\.[0-9]*)?|1(\.0*)?|\.[0-9]+")
 
 
 def choose(accept: str, offers: Sequence[str]) -> str:
@@ -40,10 +42,9 @@ def _parse(part: str) -> tuple[str, float]:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
-            try:
-                return media_range, float(value)
-            except ValueError:
-                return media_range, 0.0
+            # Not `float` alone, which reads nan, inf and 1_0 as well.
+            value = value.strip()
+            return media_range, float(value) if _QUALITY.fullmatch(value) else 0.0
     return media_range, 1.0
 
 

@@ -8,6 +8,8 @@ form and a JSON body are checked by the same strict rules.
 
 from __future__ import annotations
 
+import reprlib
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import orjson
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 Strength = Annotated[float, Field(allow_inf_nan=False)]
 MAX_SEED = (1 << 63) - 1
+MAX_ENTRIES = 1024
+"""Fields of a request, and entries of a field, before any is looked at: each wrong one would
+become an error of its own."""
 _SHOWN_CHARACTERS = 60
 
 
@@ -72,6 +77,8 @@ class ShiftParameters(ImageParameters):
 
 
 P = TypeVar("P", bound=Parameters)
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 2 * _SHOWN_CHARACTERS
 
 
 def from_text(texts: Mapping[str, str]) -> dict[str, object]:
@@ -105,11 +112,25 @@ def check(model: type[P], values: Mapping[str, object], also_known: Iterable[str
     Raises:
         InvalidRequest: A field is unknown, missing, of the wrong type or out of range.
     """
+    _check_entries(values)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InvalidRequest(_explain(first, model, also_known)) from None
+
+
+def _check_entries(values: Mapping[str, object]) -> None:
+    sizes = {"the request": len(values)} | {
+        f"field {name[:_SHOWN_CHARACTERS]!r}": len(value)
+        for name, value in islice(values.items(), MAX_ENTRIES)
+        if isinstance(value, dict | list)
+    }
+    for where, size in sizes.items():
+        if size > MAX_ENTRIES:
+            raise InvalidRequest(
+                f"{where} has {size} entries, the limit is {MAX_ENTRIES}; send what is needed"
+            )
 
 
 def _explain(error: ErrorDetails, model: type[Parameters], also_known: Iterable[str]) -> str:
@@ -122,7 +143,8 @@ def _explain(error: ErrorDetails, model: type[Parameters], also_known: Iterable[
     if error["type"] == "missing":
         description = model.model_fields[name].description or ""
         return f"field {name!r} is missing; add it. {description}".rstrip()
-    shown = repr(error["input"])
+    # A whole repr could be as large as the body.
+    shown = _SHORT.repr(error["input"])
     if len(shown) > _SHOWN_CHARACTERS:
         shown = shown[:_SHOWN_CHARACTERS] + "…"
     must = error["msg"].removeprefix("Input ").replace("should", "must", 1)

@@ -11,6 +11,7 @@ Knows neither HTTP nor BentoML; both ask it for the engine.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -24,12 +25,17 @@ from service.settings import find_bundle
 from service.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from inference.admission import State
     from service.settings import Settings
 
 logger = logging.getLogger("latentserve")
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Runtime:
@@ -42,9 +48,15 @@ class Runtime:
         draining: Set once nothing new is taken.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Hold the settings; nothing is opened yet."""
+    def __init__(self, settings: Settings, *, end: Callable[[], None] = _end_process) -> None:
+        """Hold the settings; nothing is opened yet.
+
+        Args:
+            settings: The server's settings.
+            end: Ends the server when the model turns out not to run.
+        """
         self.settings = settings
+        self._end = end
         self.telemetry = Telemetry()
         self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
         self.draining = asyncio.Event()
@@ -119,8 +131,10 @@ class Runtime:
         """Take nothing new from now on; what came before is answered."""
         self._drains = True
         if self._loop is not None:
-            # From a signal handler, the loop must be woken as well.
-            self._loop.call_soon_threadsafe(self.draining.set)
+            # From a signal handler, the loop must be woken as well; a second signal may find it
+            # closed.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.draining.set)
 
     def drain_at_signal(self) -> None:
         """At SIGTERM and SIGINT, drain before the server that installed a handler goes on."""
@@ -133,6 +147,13 @@ class Runtime:
                     previous(received, frame)
 
             signal.signal(number, handle)
+
+    async def drained(self) -> None:
+        """Wait until nothing is computed any more, at most for ``shutdown_timeout_s``."""
+        if self._engine is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.shutdown_timeout_s):
+                    await self._engine.admission.drained()
 
     async def aclose(self) -> None:
         """Drain, wait for what runs, close the sessions."""
@@ -147,7 +168,7 @@ class Runtime:
         try:
             await self.engine.warm_up()
         except Exception:  # a model that cannot run must end the worker, whatever the cause
-            logger.critical("the warm-up failed; this worker ends", exc_info=True)
-            os.kill(os.getpid(), signal.SIGTERM)
+            logger.critical("the warm-up failed, so the server ends", exc_info=True)
+            self._end()
         finally:
             self._warm.set()

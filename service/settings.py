@@ -78,8 +78,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         32 << 20,
         ge=1024,
-        description="Bytes of one request body. "
-        "A larger one is refused with 413 payload_too_large before it is read to its end. "
+        description="Bytes of one request body; all that a worker holds may have 16 times as many. "
+        "A larger one is refused with 413 payload_too_large before it is read to its end, one that "
+        "does not fit beside the others with 429 queue_full. "
         '`latentserve_requests_total{slug="payload_too_large"}` counts the refusals.',
     )
     max_image_pixels: int = Field(
@@ -101,7 +102,8 @@ class Settings(BaseSettings):
         512,
         ge=1,
         le=1_000_000,
-        description="Items that wait in the queue of one graph in one worker. "
+        description="Items that wait in the queue of one graph in one worker, and images that wait "
+        "for their codec. "
         "A request that does not fit is refused at once with 429 queue_full and Retry-After. "
         '`latentserve_sheds_total{reason="queue_full"}` counts them; raise it only while '
         "`latentserve_queue_wait_seconds` is well under the deadline.",

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 from inference.errors import InvalidRequest, PayloadTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     from starlette.types import Receive, Scope, Send
 
@@ -102,8 +102,19 @@ def parse_query(query: bytes) -> dict[str, str]:
     return fields
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int) -> bytes:
+async def read_body(
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    max_bytes: int,
+    take: Callable[[int], None],
+) -> bytes:
     """The whole body, refused as soon as it is known to be larger than ``max_bytes``.
+
+    Args:
+        receive: Gives the chunks.
+        headers: Of the same request.
+        max_bytes: The most that this body may have.
+        take: Told of each chunk's bytes before it is kept; may refuse it.
 
     Raises:
         PayloadTooLarge: By Content-Length before a byte is read, or by the bytes that came.
@@ -122,6 +133,7 @@ async def read_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes:
         size += len(chunk)
         if size > max_bytes:
             raise _too_large(f"{size} bytes so far", max_bytes)
+        take(len(chunk))
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -147,6 +159,12 @@ def head_of(scope: Scope) -> MutableMapping[bytes, bytes]:
     """The headers of an ASGI scope by lower-case name."""
     pairs: list[tuple[bytes, bytes]] = scope["headers"]
     return dict(pairs)
+
+
+def caller_of(scope: Scope) -> str:
+    """Whom fairness goes by: the peer's address; a name where the connection has none."""
+    peer = scope.get("client")
+    return str(peer[0]) if peer else "anonymous"
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,3 +111,13 @@ def test_what_is_no_mixture_is_refused(
 ) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - every message has its own words
         Prior(np.array(weights, np.float32), means.astype(np.float32), cholesky.astype(np.float32))
+
+
+def test_many_rows_copy_no_factors() -> None:
+    prior = Prior.standard_normal(256)
+    rows = 400
+    tracemalloc.start()
+    prior.sample(np.zeros(rows), np.ones((rows, 256), np.float32))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rows * 256 * 256 * 4 / 20

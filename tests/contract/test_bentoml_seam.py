@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from starlette.responses import Response
 
 import service
-from service.hosting import FrontedService
+from service.hosting import FrontedService, ends_if_it_cannot_start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -130,3 +131,31 @@ def test_settings_need_no_bentoml() -> None:
     code = "import sys, service.settings; print('bentoml' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "False"
+
+
+def test_this_process_is_supervised_by_nobody() -> None:
+    assert bentoml.server_context.worker_index is None
+
+
+async def test_a_start_that_fails_ends_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[bool] = []
+    sent: list[Any] = []
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "lifespan.startup"
+        await send({"type": "lifespan.startup.failed", "message": "Traceback\nBundleError: gone\n"})
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "lifespan.startup"}
+
+    # The package's own handler may be in place, and then nothing goes further up.
+    monitored = logging.getLogger("latentserve")
+    monitored.addHandler(caplog.handler)
+    watched = ends_if_it_cannot_start(app, lambda: ended.append(True))
+    await watched({"type": "lifespan"}, receive, send)
+    monitored.removeHandler(caplog.handler)
+    assert (ended, sent) == ([True], ["lifespan.startup.failed"])
+    assert "cannot start, so the server ends: BundleError: gone" in caplog.text

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 import io
 import os
+import re
+import shutil
 import signal
 import socket
 import struct
@@ -144,6 +147,31 @@ def test_bentomls_endpoints_refuse_in_the_envelope(
     assert set(answer.json()["error"]) >= {"slug", "message", "request_id"}
 
 
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b'{"latents": [[0, 0, 0, %s]]}' % (b"9" * 400), "application/json"),
+        (b'{"latents": [[0, 0, 0, %s]]}' % (b"9" * 5000), "application/json"),
+        (b"no part", "multipart/form-data"),
+        (b"no part", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_bentomls_endpoints_call_a_body_that_they_cannot_read_the_callers_fault(
+    body: bytes, media_type: str, client: httpx.Client
+) -> None:
+    answer = client.post("/decode", content=body, headers={"Content-Type": media_type})
+    assert (answer.status_code, answer.json()["error"]["slug"]) == (400, "invalid_request")
+
+
+def test_a_head_without_an_end_is_cut_off(server: Server) -> None:
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"y" * (64 << 20))
+    assert httpx.get(f"{server.url}/livez").is_success
+
+
 def test_pickle_is_refused(client: httpx.Client) -> None:
     headers = {"Content-Type": "application/vnd.bentoml+pickle"}
     assert client.post("/sample", content=b"\x80", headers=headers).status_code == 415
@@ -193,7 +221,7 @@ BAD: dict[str, tuple[str, bytes, dict[str, str], int, str, tuple[str, ...]]] = {
         JSON,
         413,
         "too_many_items",
-        ("1000000", "256", "max_items"),
+        ("1000002", "1280", "max_items"),
     ),
     "too many bytes": (
         "decode",
@@ -328,6 +356,30 @@ def test_bentoml_serve_gives_the_same_service(bundle: Path, server: Server) -> N
     finally:
         process.terminate()
         process.wait(30)
+
+
+def test_a_worker_that_cannot_start_ends_the_server(bundle: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(bundle, broken)
+    (graph,) = broken.rglob("decoder.onnx")
+    before = hashlib.sha256(graph.read_bytes()).hexdigest()
+    graph.write_bytes(b"not onnx")
+    manifest = graph.parent / "manifest.json"
+    after = hashlib.sha256(graph.read_bytes()).hexdigest()
+    manifest.write_text(manifest.read_text().replace(before, after))
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "cli.main", "serve", "--bundle", str(broken)),
+            *("--port", "0", "--grpc-port", "0"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "the server ended while it started" in ended.stderr
+    assert re.search(r"cannot start, so the server ends: .*decoder\.onnx cannot", ended.stderr)
 
 
 def test_two_workers_give_the_same_images(bundle: Path) -> None:

@@ -237,3 +237,12 @@ def test_images_of_another_shape_or_datatype_are_refused(array: np.ndarray) -> N
 def test_no_images_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="at least one"):
         arrays.check_images(np.zeros((0, 4, 6, 3), np.uint8), SPEC)
+
+
+def test_a_side_beyond_any_array_is_refused() -> None:
+    header = (
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999, 1, 1, 1, 1)}"
+    )
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with pytest.raises(InvalidRequest, match="a side may have 2147483647"):
+        arrays.read_npy(data, max_items=3)

@@ -9,11 +9,11 @@ import pytest
 
 from inference.call import Call
 from inference.codec import CodecPool
-from inference.errors import InvalidImage, ShuttingDown
+from inference.errors import InvalidImage, QueueFull, ShuttingDown
 
 
 async def test_a_result_comes_from_another_thread_and_is_measured() -> None:
-    pool, call = CodecPool(1), Call()
+    pool, call = CodecPool(1, max_waiting=8), Call()
     assert await pool.run(call, threading.get_ident) != threading.get_ident()
     first = call.codec_s
     assert first > 0
@@ -23,7 +23,7 @@ async def test_a_result_comes_from_another_thread_and_is_measured() -> None:
 
 
 async def test_an_error_comes_through_and_its_time_counts() -> None:
-    pool, call = CodecPool(1), Call()
+    pool, call = CodecPool(1, max_waiting=8), Call()
 
     def refuse() -> None:
         raise InvalidImage("damaged")
@@ -35,7 +35,7 @@ async def test_an_error_comes_through_and_its_time_counts() -> None:
 
 
 async def test_no_more_functions_run_than_there_are_threads() -> None:
-    pool, call = CodecPool(2), Call()
+    pool, call = CodecPool(2, max_waiting=8), Call()
     gate, lock = threading.Semaphore(0), threading.Lock()
     running = most = 0
 
@@ -58,7 +58,7 @@ async def test_no_more_functions_run_than_there_are_threads() -> None:
 
 
 async def test_who_is_cancelled_before_its_turn_costs_nothing() -> None:
-    pool = CodecPool(1)
+    pool = CodecPool(1, max_waiting=8)
     started, gate = threading.Event(), threading.Event()
     ran = []
 
@@ -71,19 +71,39 @@ async def test_who_is_cancelled_before_its_turn_costs_nothing() -> None:
     left = asyncio.create_task(pool.run(Call(), ran.append, 1))
     await asyncio.sleep(0)
     left.cancel()
-    gate.set()
-    await busy
+    # The thread is let go only once the cancellation has gone through.
     with pytest.raises(asyncio.CancelledError):
         await left
+    gate.set()
+    await busy
     await pool.aclose()
     assert ran == []
 
 
 async def test_closing_waits_for_what_runs_and_refuses_what_comes() -> None:
-    pool = CodecPool(1)
+    pool = CodecPool(1, max_waiting=8)
     tasks = [asyncio.create_task(pool.run(Call(), sum, (1, 2))) for _ in range(5)]
     await asyncio.sleep(0)
     await pool.aclose()
     assert await asyncio.gather(*tasks) == [3] * 5
     with pytest.raises(ShuttingDown):
         await pool.run(Call(), sum, (1, 2))
+
+
+async def test_room_is_counted_in_waiting_functions() -> None:
+    pool = CodecPool(1, max_waiting=3)
+    pool.check_room(100)
+    gate = threading.Event()
+    tasks = [asyncio.create_task(pool.run(Call(), gate.wait, 10)) for _ in range(2)]
+    await asyncio.sleep(0)
+    pool.check_room(1)
+    with pytest.raises(QueueFull, match=r"2 images wait.*brings 2 more.*limit is 3") as caught:
+        pool.check_room(2)
+    assert caught.value.retry_after_s == 1.0
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    pool.check_room(2)
+    gate.set()
+    assert await tasks[0]
+    assert pool.waiting == 0
+    await pool.aclose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -383,3 +384,9 @@ async def test_a_grey_bundle_without_square_images_works_too(tmp_path: Path) -> 
     assert isinstance(await engine.sample(2, Call()), Sampled)
     assert engine.providers == ("CPUExecutionProvider",)
     await engine.aclose()
+
+
+def test_a_graph_that_is_no_model_is_named(tmp_path: Path) -> None:
+    bundle = replace(open_bundle(write_tiny_bundle(tmp_path / "tiny")), decoder=b"not onnx")
+    with pytest.raises(BundleError, match=r"1/decoder\.onnx cannot be opened by ONNX Runtime"):
+        Engine(bundle, EngineOptions(device="cpu", threads=1))

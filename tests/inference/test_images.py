@@ -441,3 +441,12 @@ def test_arrays_that_are_no_image_are_refused(array: np.ndarray) -> None:
 def test_a_limit_below_one_pixel_is_refused() -> None:
     with pytest.raises(ValueError, match="max_image_pixels is 0"):
         images.ImageLimits(max_image_pixels=0)
+
+
+def test_a_run_length_encoded_bmp_is_refused() -> None:
+    pixels = (b"\x04\x00" + b"\x00\x00") * 4 + b"\x00\x01"
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 8, 1, len(pixels), 0, 0, 256, 0)
+    offset = 14 + len(info) + 1024
+    head = b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset)
+    with pytest.raises(InvalidImage, match="run-length encoded"):
+        images.decode(head + info + b"\x00\x01\x02\x00" * 256 + pixels, spec(), LIMITS)

@@ -117,3 +117,8 @@ def test_strengths_beyond_the_bounds_are_refused(value: float) -> None:
     table[1, 1] = value
     with pytest.raises(InvalidRequest, match="from -10 to 10"):
         check_strengths(table, 3, 2)
+
+
+def test_an_integer_beyond_any_float_is_refused_as_too_strong() -> None:
+    with pytest.raises(InvalidRequest, match="'smile' is an integer, but must lie from -10 to 10"):
+        strength_row({"smile": 10**400}, ["smile"])

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from inference.errors import ERRORS
 from service.app import create_app
-from service.guest import Hosted
+from service.guest import VISIT, Hosted
 from service.runtime import Runtime
 from service.settings import Settings
 from tests.support.http_app import served
@@ -271,37 +271,55 @@ async def test_many_callers_at_once_each_get_their_own(app: Pair) -> None:
 class Guest:
     """An application behind ours, which answers what it is told to."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, *, arrives: bool = True) -> None:
         """Answer every request with this."""
-        self.status, self.body = status, body
-        self.seen: list[tuple[str, bytes, dict[bytes, bytes]]] = []
+        self.status, self.body, self.arrives = status, body, arrives
+        self.seen: list[tuple[str, bytes, str]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         message = await receive()
-        self.seen.append((scope["path"], message["body"], dict(scope["headers"])))
+        visit = VISIT.get()
+        visit.arrived = self.arrives
+        self.seen.append((scope["method"], message["body"], visit.call.request_id))
         headers = [(b"content-type", b"application/json"), (b"server", b"guest")]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})
 
 
-async def _ask(runtime: Runtime, guest: Guest, method: str, body: bytes) -> httpx.Response:
-
-    hosted = Hosted(guest, {"/sample": "POST"})
+async def _ask(
+    runtime: Runtime, guest: Guest, method: str, body: bytes, path: str = "/sample"
+) -> httpx.Response:
+    hosted = Hosted(guest, {"/sample": "POST", "/schema.json": "GET"})
     transport = httpx.ASGITransport(
         app=create_app(runtime.settings, runtime=runtime, hosted=hosted)
     )
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        return await client.request(method, "/sample", content=body)
+        return await client.request(method, path, content=body)
 
 
 async def test_a_hosted_path_is_passed_on(app: Pair) -> None:
     guest = Guest(200, b"[1]")
     answer = await _ask(app[1], guest, "POST", b"body")
     assert (answer.status_code, answer.content) == (200, b"[1]")
-    ((path, body, headers),) = guest.seen
-    assert (path, body) == ("/sample", b"body")
-    assert headers[b"x-request-id"].decode() == answer.headers["x-request-id"]
+    assert guest.seen == [("POST", b"body", answer.headers["x-request-id"])]
     assert answer.headers["server"] == "guest"
+
+
+async def test_a_hosted_page_answers_head_as_it_says(app: Pair) -> None:
+    guest = Guest(200, b"[1]")
+    answer = await _ask(app[1], guest, "HEAD", b"", "/schema.json")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == "3"
+    assert guest.seen[0][0] == "GET"
+    assert (await _ask(app[1], guest, "POST", b"", "/schema.json")).headers["allow"] == "GET, HEAD"
+
+
+async def test_a_body_that_the_hosted_application_cannot_read_is_the_callers_fault(
+    app: Pair,
+) -> None:
+    answer = await _ask(app[1], Guest(500, b"{}", arrives=False), "POST", b"junk")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["slug"] == "invalid_request"
 
 
 async def test_a_hosted_path_has_our_limits_and_methods(app: Pair) -> None:
@@ -346,3 +364,32 @@ async def test_a_web_socket_is_closed(app: Pair) -> None:
 
     await create_app(app[1].settings, runtime=app[1])({"type": "websocket"}, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+async def test_fairness_goes_by_the_peers_address(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, runtime = app
+    callers: list[str] = []
+    decode = runtime.engine.decode
+
+    async def note(latents: Any, call: Any) -> Any:
+        callers.append(call.caller)
+        return await decode(latents, call)
+
+    monkeypatch.setattr(runtime.engine, "decode", note)
+    await client.post("/v1/decode", json=LATENTS)
+    assert callers == ["127.0.0.1"]
+
+
+async def test_bodies_that_hold_too_much_together_are_refused(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.bodies.BODIES_AT_ONCE", 0)
+    plane = create_app(app[1].settings, runtime=app[1])
+    transport = httpx.ASGITransport(app=plane)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.post("/v1/decode", json=LATENTS)
+        assert (await client.get("/livez")).status_code == 200
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "1"

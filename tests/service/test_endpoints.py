@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from inference.errors import InvalidImage
+from service.inputs import read_inputs
 from tests.support.http_app import served
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -22,14 +25,24 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from service.runtime import Runtime
+
 LATENTS = [[0.0, 1.0, -1.0, 0.5], [2.0, -2.0, 0.25, 0.0]]
 
 
-@pytest_asyncio.fixture(name="client")
-async def _client(tmp_path: Path) -> AsyncGenerator[httpx.AsyncClient]:
+@pytest_asyncio.fixture(name="app")
+async def _app(tmp_path: Path) -> AsyncGenerator[tuple[httpx.AsyncClient, Runtime]]:
     bundle = write_tiny_bundle(tmp_path / "tiny")
-    async with served(bundle, max_items=8, max_image_pixels=10_000) as (client, _):
-        yield client
+    async with served(bundle, max_items=8, max_image_pixels=10_000) as pair:
+        yield pair
+
+
+@pytest.fixture
+def client(app: tuple[httpx.AsyncClient, Runtime]) -> httpx.AsyncClient:
+    return app[0]
+
+
+Pair = tuple["httpx.AsyncClient", "Runtime"]
 
 
 def png(grey: int = 128, size: int = 16) -> bytes:
@@ -284,3 +297,55 @@ async def test_a_bad_request_is_told_what_is_wrong(
     assert (answer.status_code, error["slug"]) == (status, slug), error
     assert words in error["message"]
     assert error["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_after_a_damaged_image_the_others_are_not_decoded(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, runtime = app
+    seen: list[bytes] = []
+
+    answered = threading.Event()
+
+    def decode(data: bytes, *_: Any) -> Any:
+        seen.append(data)
+        if data != b"0":
+            answered.wait(10)
+        raise InvalidImage("damaged")
+
+    monkeypatch.setattr("service.endpoints.images.decode", decode)
+    files = [("images", (f"{i}.png", b"%d" % i)) for i in range(8)]
+    answer = await client.post("/v1/encode", files=files)
+    assert answer.status_code == 400
+    answered.set()
+    await runtime.aclose()
+    # Two threads: the damaged one's took another before the answer.
+    assert len(seen) <= 3
+    assert runtime.engine._codecs.waiting == 0
+
+
+async def test_a_storm_of_decodes_is_refused(app: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, runtime = app
+    monkeypatch.setattr(runtime.engine._codecs, "waiting", runtime.settings.max_queue_size)
+    answer = await client.post("/v1/encode", content=b"x", headers={"Content-Type": "image/png"})
+    assert answer.status_code == 429
+    assert answer.json()["error"]["slug"] == "queue_full"
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_large_body_is_parsed_off_the_event_loop(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def note(*arguments: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return read_inputs(*arguments)
+
+    monkeypatch.setattr("service.endpoints.read_inputs", note)
+    for spaces in (0, 40_000):
+        body = b" " * spaces + b'{"latents": [[0, 0, 0, 0]]}'
+        headers = {"Content-Type": "application/json"}
+        assert (await app[0].post("/v1/decode", content=body, headers=headers)).is_success
+    assert threads[0] == threading.current_thread().name
+    assert threads[1].startswith("codec")

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from inference import errors
+from inference.errors import UnknownAttribute
 from service.envelope import failure
 
 
@@ -51,3 +52,15 @@ def test_a_server_fault_is_logged_and_not_shown(
     assert b"secret" not in reply.body
     assert "r9" in caplog.text
     assert "secret path" in caplog.text
+
+
+def test_what_json_cannot_hold_is_quoted_all_the_same() -> None:
+    error = UnknownAttribute("no attribute '\ud800'", details={"got": [10**30], "nearest": []})
+    answer = failure(error, "r1").reply
+    assert answer.status == 404
+    envelope = orjson.loads(answer.body)["error"]
+    assert envelope == {
+        "slug": "unknown_attribute",
+        "message": r"no attribute '\ud800'",
+        "request_id": "r1",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
@@ -45,3 +46,17 @@ async def test_health_follows_readiness_and_drain(tmp_path: Path) -> None:
 
 async def test_a_server_that_never_started_can_be_stopped() -> None:
     await GrpcServer(Runtime(Settings())).stop()
+
+
+async def test_a_health_watch_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    runtime = Runtime(Settings(bundle=bundle, grpc_port=0, device="cpu", threads=1))
+    runtime.open()
+    server = GrpcServer(runtime)
+    runtime.start()
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        await asyncio.wait_for(server.stop(), runtime.settings.shutdown_timeout_s / 3)
+    await runtime.aclose()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from inference.call import Call
 from service import guest
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def answered(status: int, *chunks: bytes) -> Reply:
     headers = [(b"Content-Type", b"application/json"), (b"content-length", b"9"), (b"Server", b"B")]
     start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
-    return guest.reply([start, *({"body": chunk} for chunk in chunks)], "r1")
+    visit = guest.Visit(Call(request_id="r1"), arrived=True)
+    return guest.reply([start, *({"body": chunk} for chunk in chunks)], visit)
 
 
 def test_an_answer_is_kept_but_for_its_length() -> None:

@@ -50,7 +50,7 @@ def npy(array: Any) -> Request:
 
 
 async def read(request: Request, takes: frozenset[str] = BOTH, max_items: int = 3) -> Inputs:
-    return await read_inputs(request, takes, max_items)
+    return read_inputs(request, takes, max_items)
 
 
 async def test_a_raw_image_with_its_fields_in_the_url() -> None:
@@ -152,7 +152,7 @@ BAD: list[tuple[str, Request, type[ServingError], str]] = [
         "part 'n' is given twice",
     ),
     ("no boundary", _broken_multipart(), InvalidRequest, "multipart body cannot be read"),
-    ("no part", _cut_multipart(), InvalidRequest, "multipart body cannot be read"),
+    ("no part", _cut_multipart(), InvalidRequest, "multipart body lacks its closing"),
 ]
 
 
@@ -177,3 +177,25 @@ async def test_a_large_part_never_touches_a_disk(monkeypatch: pytest.MonkeyPatch
     big = b"x" * (3 << 20)
     inputs = await read(as_multipart([("images", ("a", big))]))
     assert inputs.images == [big]
+
+
+def test_a_body_of_many_empty_arrays_is_refused_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.inputs.orjson.loads", pytest.fail)
+    body = b'{"latents": [' + b"[]," * 2000 + b"[]]}"
+    with pytest.raises(TooManyItems, match="2003 arrays and objects in its JSON"):
+        read_inputs(request(body, "application/json"), BOTH, 3)
+
+
+def test_base64_is_counted_before_it_is_decoded() -> None:
+    with pytest.raises(TooManyItems, match="4 images"):
+        read_inputs(as_json({"images": ["not base64!"] * 4}), BOTH, 3)
+
+
+def test_a_multipart_body_that_was_cut_short_is_refused() -> None:
+    whole = as_multipart(files=[("image", ("a.png", b"one")), ("image", ("b.png", b"two"))])
+    cut = request(whole.body[: whole.body.index(b"two")], whole.headers[b"content-type"].decode())
+    assert read_inputs(whole, BOTH, 3).images == [b"one", b"two"]
+    with pytest.raises(InvalidRequest, match="lacks its closing boundary"):
+        read_inputs(cut, BOTH, 3)

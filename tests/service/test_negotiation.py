@@ -35,3 +35,9 @@ def test_an_impossible_accept_lists_the_offers(accept: str) -> None:
     with pytest.raises(NotAcceptable, match="image/png, image/jpeg, application/json") as caught:
         choose(accept, OFFERS)
     assert caught.value.details == {"offers": list(OFFERS)}
+
+
+@pytest.mark.parametrize("quality", ["nan", "inf", "5", "1e3", "1_0", "-1", "1.1"])
+def test_a_quality_that_is_none_counts_as_refused(quality: str) -> None:
+    accept = f"image/png;q={quality}, image/jpeg;q=0.1"
+    assert choose(accept, ("image/png", "image/jpeg")) == "image/jpeg"

@@ -8,6 +8,7 @@ import pytest
 
 from inference.errors import InvalidRequest
 from service.parameters import (
+    MAX_ENTRIES,
     MAX_SEED,
     ImageParameters,
     Parameters,
@@ -103,3 +104,22 @@ def test_a_field_comes_from_one_place() -> None:
     assert merge({"n": 1}, {"seed": 2}) == {"n": 1, "seed": 2}
     with pytest.raises(InvalidRequest, match="'n' is given in the body and in the URL"):
         merge({"n": 1}, {"n": 1})
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({f"f{index}": 1 for index in range(MAX_ENTRIES + 1)}, "the request"),
+        ({"attributes": {f"a{index}": "x" for index in range(MAX_ENTRIES + 1)}}, "'attributes'"),
+        ({"n": [1] * (MAX_ENTRIES + 1)}, "'n'"),
+    ],
+)
+def test_thousands_of_wrong_entries_are_one_error(values: Any, where: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"{where}.* has 1025 entries, the limit is 1024"):
+        check(SampleParameters, values)
+
+
+def test_a_large_value_is_not_shown_whole() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check(SampleParameters, {"n": "x" * 10_000_000})
+    assert len(caught.value.message) < 300

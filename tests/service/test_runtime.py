@@ -107,3 +107,14 @@ async def test_it_can_be_closed_while_it_warms_up(runtime: Runtime) -> None:
     runtime.start()
     await asyncio.sleep(0)
     await asyncio.wait_for(runtime.aclose(), 5)
+
+
+async def test_a_second_signal_after_the_end_still_reaches_the_server(
+    runtime: Runtime, received: list[int]
+) -> None:
+    over = asyncio.new_event_loop()
+    over.close()
+    runtime._loop = over
+    runtime.drain_at_signal()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert received == [signal.SIGTERM]

@@ -12,12 +12,17 @@ from service.wire import (
     ClientLeft,
     Reply,
     Request,
+    caller_of,
     parse_query,
     read_body,
     replay,
     request_id,
     send_reply,
 )
+
+
+def ignore(count: int) -> None:
+    """Let every chunk in."""
 
 
 class Connection:
@@ -42,26 +47,26 @@ class Connection:
 
 async def test_chunks_are_joined() -> None:
     connection = Connection(b"ab", b"", b"cd")
-    assert await read_body(connection.receive, {}, 4) == b"abcd"
+    assert await read_body(connection.receive, {}, 4, ignore) == b"abcd"
 
 
 async def test_an_announced_length_is_refused_before_a_byte_is_read() -> None:
     connection = Connection(b"x" * 11)
     with pytest.raises(PayloadTooLarge, match=r"11 bytes.*limit is 10.*max_body_bytes"):
-        await read_body(connection.receive, {b"content-length": b"11"}, 10)
+        await read_body(connection.receive, {b"content-length": b"11"}, 10, ignore)
     assert connection.reads == 0
 
 
 async def test_a_body_without_a_length_is_refused_as_soon_as_it_is_too_long() -> None:
     connection = Connection(*[b"x" * 6] * 100)
     with pytest.raises(PayloadTooLarge, match="12 bytes so far"):
-        await read_body(connection.receive, {}, 10)
+        await read_body(connection.receive, {}, 10, ignore)
     assert connection.reads == 2
 
 
 async def test_a_caller_that_leaves_in_its_body_is_told_apart() -> None:
     with pytest.raises(ClientLeft):
-        await read_body(Connection(b"ab", leaves=True).receive, {}, 10)
+        await read_body(Connection(b"ab", leaves=True).receive, {}, 10, ignore)
 
 
 async def test_a_body_is_replayed_once() -> None:
@@ -115,3 +120,8 @@ async def test_a_reply_carries_both_kinds_of_headers(*, head_only: bool) -> None
         b"x-request-id": b"r",
     }
     assert body["body"] == (b"" if head_only else b"abc")
+
+
+def test_the_caller_is_the_peers_address() -> None:
+    assert caller_of({"type": "http", "client": ("192.0.2.7", 40000)}) == "192.0.2.7"
+    assert caller_of({"type": "http", "client": None}) == "anonymous"

@@ -1,0 +1,103 @@
+"""What a connection brings beside bodies is bounded, and no HTTP is answered by the envelope."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+import pytest_asyncio
+import uvicorn
+from uvicorn.server import ServerState
+
+from service.protocol import MAX_HEAD_BYTES, BoundedHttp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    Exchange = Callable[[bytes], Awaitable[bytes]]
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+PART = MAX_HEAD_BYTES // 4
+
+
+async def count(scope: Any, receive: Any, send: Any) -> None:
+    """Answer how many bytes the body has."""
+    assert scope["type"] == "http"
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message["body"]), message["more_body"]
+    body = b"<%d>" % size
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest_asyncio.fixture(name="exchange")
+async def _exchange() -> AsyncGenerator[Exchange]:
+    """Send bytes in parts, give all that comes until the server closes or has nothing to say."""
+    config = uvicorn.Config(count, lifespan="off", timeout_keep_alive=1)
+    config.load()
+    loop = asyncio.get_running_loop()
+    state = ServerState()
+    server = await loop.create_server(lambda: BoundedHttp(config, state, {}), "127.0.0.1", 0)
+
+    async def exchange(data: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        try:
+            for start in range(0, len(data), PART):
+                writer.write(data[start : start + PART])
+                await writer.drain()
+                await asyncio.sleep(0)
+            return await asyncio.wait_for(reader.read(), 20)
+        except ConnectionError:
+            return b"closed"
+        finally:
+            writer.close()
+
+    yield exchange
+    server.close()
+    await asyncio.gather(*state.tasks)
+
+
+def refused(answer: bytes, status: bytes, slug: str) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    error = orjson.loads(body)["error"]
+    return (
+        head.startswith(b"HTTP/1.1 " + status)
+        and error["slug"] == slug
+        and f"x-request-id: {error['request_id']}".encode() in head
+    )
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"GET /?", HEAD + b"X: ", HEAD + b"X: y\r\n" * (MAX_HEAD_BYTES // 6)],
+    ids=["url", "header", "headers"],
+)
+async def test_a_head_without_an_end_is_refused(start: bytes, exchange: Exchange) -> None:
+    answer = await exchange(start + b"y" * 2 * MAX_HEAD_BYTES)
+    assert answer == b"closed" or refused(answer, b"413", "payload_too_large")
+
+
+async def test_trailers_without_an_end_close_the_connection(exchange: Exchange) -> None:
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "
+    assert (await exchange(HEAD + chunks + b"y" * 3 * MAX_HEAD_BYTES)) in {b"", b"closed"}
+
+
+async def test_bodies_of_any_size_and_many_requests_pass(exchange: Exchange) -> None:
+    plain = HEAD + b"Content-Length: %d\r\n\r\n" % (9 * PART) + b"x" * 9 * PART
+    tiny = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * PART + b"0\r\n\r\n"
+    small = HEAD + b"Content-Length: 1\r\n\r\nx"
+    answer = await exchange(plain + tiny + small * 2000)
+    assert answer.count(b"HTTP/1.1 200") == 2002
+    assert b"<%d>" % (9 * PART) in answer
+    assert b"<%d>" % PART in answer
+
+
+async def test_what_is_no_http_gets_the_envelope(exchange: Exchange) -> None:
+    assert refused(await exchange(b"\x16\x03\x01\x02\x00\r\n\r\n"), b"400", "invalid_request")
