@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
@@ -18,9 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the image set")
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument(
+        "--init", type=Path, metavar="RUN", help="begin from the weights of another run"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="a value of the preset to replace, as JSON: --set shift_weight=240; may be repeated",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and noise")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
-    parser.add_argument("--batch-size", type=int, help="instead of the preset's (images)")
     parser.add_argument("--limit", type=int, help="read at most so many images")
     parser.add_argument(
         "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto"
@@ -43,20 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when finished, 130 when interrupted with a checkpoint, 1 when it cannot start."""
-    from pydantic import ValidationError
-
     from training.callbacks import InterruptedRunError
-    from training.data import DataError, load
+    from training.data import load
     from training.data.progress import show
     from training.presets import PRESETS, Preset
-    from training.run import RunError, train
+    from training.run import train
 
     if args.preset not in PRESETS:
         print(f"no preset {args.preset!r}; there are {', '.join(PRESETS)}", file=sys.stderr)
         return 1
-    changes = {"epochs": args.epochs, "batch_size": args.batch_size}
-    given = {name: value for name, value in changes.items() if value is not None}
     try:
+        given = dict(_change(text) for text in args.changes)
+        if args.epochs is not None:
+            given["epochs"] = args.epochs
         preset = Preset.model_validate({**PRESETS[args.preset].model_dump(), **given})
         data = load(args.data, preset.image, limit=args.limit, progress=show("reading images"))
         print(data.summary(), file=sys.stderr)
@@ -68,11 +78,12 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             limit=args.limit,
             resume=args.resume,
+            init=args.init,
             accelerator=args.accelerator,
             precision=args.precision,
             compiled=args.compile,
         )
-    except (DataError, RunError, ValidationError) as error:
+    except ValueError as error:  # of data, run, preset or --set
         print(error, file=sys.stderr)
         return 1
     except InterruptedRunError as error:
@@ -83,3 +94,15 @@ def run(args: argparse.Namespace) -> int:
         return INTERRUPTED
     print(f"{args.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     return 0
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set {text} has no =; write it as NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError(
+            f"--set {text}: {value!r} is not JSON, such as 240, 0.5 or [32, 64]"
+        ) from None

@@ -33,7 +33,7 @@ from export.prior import fit_prior
 from export.quality import attribute_quality, reporting_judge
 from training.data import Split, load
 from training.directions import ridge_directions
-from training.run import load_network
+from training.run import RunConfig, RunError, load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def export_run(
         "strip.png": strip_picture(network, test, directions),
     }
     version = options.version or _next_version(root)
-    epochs = config.preset.epochs
+    epochs = _epochs(config)
     facts = Training(
         preset=config.preset.name,
         dataset=data.name,
@@ -167,6 +167,7 @@ def export_run(
         provenance=(
             f"trained by latentserve, preset {config.preset.name}, seed {config.seed}, "
             f"torch {config.torch_version}, on {data.name}"
+            + (", begun from the weights of an earlier run" if config.init else "")
         ),
         graphs=_graphs(files, image, config.preset.latent),
         image=image,
@@ -178,6 +179,18 @@ def export_run(
         training=facts,
     )
     return write_bundle(root, manifest, files)
+
+
+def _epochs(config: RunConfig) -> int:
+    """Epochs of the run and of those it began from, as far as they are still there."""
+    epochs = config.preset.epochs
+    while config.init is not None:
+        try:
+            config = RunConfig.read(Path(config.init))
+        except RunError:
+            break
+        epochs += config.preset.epochs
+    return epochs
 
 
 def _checked(model: onnx.ModelProto) -> bytes:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from training.judge import Judge
     from training.presets import Preset
 
-SHIFT_WARM_UP_EPOCHS = 2.0
-"""Shifts count in full after this many epochs beyond the KL's warm-up."""
+FIRST_SHIFT = 0.02
+"""What shifts count for while the KL warms up: next to nothing can be shifted then."""
 
 
 class VAEModule(LightningModule):
@@ -108,8 +108,10 @@ class VAEModule(LightningModule):
             # One pass for both, so that batch statistics are those of what the decoder will see.
             decoded = self._decode[0](torch.cat((drawn, moved)))
             reconstruction, shifted = decoded[: len(drawn)], decoded[len(drawn) :]
-            ramp = (epochs - preset.kl_warm_up_epochs) / SHIFT_WARM_UP_EPOCHS
-            extra = min(1.0, max(0.02, ramp)) * self._shift_loss(shifted, moved, target, generator)
+            late = epochs - preset.kl_warm_up_epochs
+            whole = preset.shift_warm_up_epochs
+            ramp = min(1.0, max(FIRST_SHIFT, late / whole)) if whole else 1.0
+            extra = ramp * self._shift_loss(shifted, moved, target, generator)
         nll = reconstruction_nll(
             image,
             reconstruction,

@@ -63,6 +63,9 @@ class Preset(BaseModel):
         ge=0,
         description="Weight of what a shifted image loses when it is encoded again.",
     )
+    shift_warm_up_epochs: float = Field(
+        default=2.0, ge=0, description="After the KL's warm-up, until shifts count in full."
+    )
     shift_share: float = Field(
         default=0.25, gt=0, le=1, description="Share of each batch that is shifted."
     )

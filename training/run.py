@@ -66,6 +66,7 @@ class RunConfig(BaseModel):
     images: int
     limit: int | None
     data: str
+    init: str | None = None
     torch_version: str
 
     @classmethod
@@ -90,6 +91,7 @@ def train(
     seed: int = 0,
     limit: int | None = None,
     resume: bool = False,
+    init: Path | None = None,
     accelerator: Accelerator = "auto",
     precision: Precision = "auto",
     compiled: bool = False,
@@ -104,6 +106,7 @@ def train(
         seed: Of weights, order and noise.
         limit: The limit that ``data`` was read with, for the record.
         resume: Go on from the last checkpoint.
+        init: Another run, whose averaged weights are where this one begins.
         accelerator: ``auto`` takes a GPU where there is one.
         precision: ``auto`` takes bfloat16 mixed precision on a GPU, plain floats on a CPU.
         compiled: Train through `torch.compile`.
@@ -112,7 +115,7 @@ def train(
         The last validation's figures.
 
     Raises:
-        RunError: ``out`` holds another run, or nothing to resume.
+        RunError: ``out`` holds another run, or nothing to resume, or ``init`` does not fit.
         InterruptedRunError: Ctrl-C; the checkpoint is written.
     """
     config = RunConfig(
@@ -124,6 +127,7 @@ def train(
         images=len(data),
         limit=limit,
         data=source,
+        init=None if init is None else str(init),
         torch_version=torch.__version__,
     )
     _prepare(out, config, resume=resume)
@@ -151,6 +155,8 @@ def train(
         judge=_judge(preset, training, seed, device, untaught=resume),
         steps_per_epoch=len(loader),
     )
+    if init is not None and not resume:
+        _begin_from(init, module)
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if compiled:
         module.compile_networks()
@@ -167,6 +173,14 @@ def train(
         for name, value in trainer.callback_metrics.items()
         if name.startswith("val/")
     }
+
+
+def _begin_from(init: Path, module: VAEModule) -> None:
+    network = load_network(init)[1].network
+    try:
+        module.network.load_state_dict(network.state_dict())
+    except RuntimeError as error:
+        raise RunError(f"the weights of {init} do not fit this preset: {error}") from error
 
 
 def load_network(run: Path) -> tuple[RunConfig, VAEModule]:
@@ -226,7 +240,7 @@ def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
         before = RunConfig.read(out)
         changed = [
             name
-            for name in ("preset", "seed", "attributes", "images", "limit")
+            for name in ("preset", "seed", "attributes", "images", "limit", "init")
             if getattr(before, name) != getattr(config, name)
         ]
         if changed:

@@ -78,9 +78,12 @@ def test_train_then_export(
     ("words", "said"),
     [
         (["--preset", "tinny"], "no preset 'tinny'; there are tiny"),
-        (["--preset", "tiny", "--batch-size", "1"], "batch_size"),
+        (["--preset", "tiny", "--set", "batch_size=1"], "batch_size"),
         (["--preset", "tiny", "--epochs", "0"], "epochs"),
         (["--preset", "tiny", "--limit", "0"], "limit of 0"),
+        (["--preset", "tiny", "--set", "epochs"], "has no =; write it as NAME=VALUE"),
+        (["--preset", "tiny", "--set", "epochs=many"], "'many' is not JSON"),
+        (["--preset", "tiny", "--set", "epoch=3"], "epoch"),
     ],
 )
 def test_what_cannot_be_trained_is_said(

@@ -143,6 +143,19 @@ def test_mixed_precision_comes_close_to_full(whole: Path, tmp_path: Path) -> Non
     }
 
 
+def test_a_run_begins_from_the_weights_of_another(whole: Path, tmp_path: Path) -> None:
+    still = TINY.model_copy(update={"epochs": 1, "learning_rate": 1e-9, "weight_decay": 0.0})
+    _train(tmp_path / "next", preset=still, init=whole)
+    name = "network.encoder.head.weight"
+    torch.testing.assert_close(
+        _weights(tmp_path / "next")[name], _weights(whole)[name], atol=1e-6, rtol=1e-5
+    )
+    assert RunConfig.read(tmp_path / "next").init == str(whole)
+    wider = TINY.model_copy(update={"widths": (8, 24)})
+    with pytest.raises(RunError, match="do not fit this preset"):
+        _train(tmp_path / "wider", preset=wider, init=whole)
+
+
 def test_a_folder_in_use_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(RunError, match="exists already; resume it with --resume"):
         _train(whole)
