@@ -9,48 +9,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bundle import open_bundle
-from bundle.manifest import ImageSpec
 from cli.main import main
-from tests.support.pictures import pictures
+from tests.support.pictures import TINY, pack, pictures
 from training import presets
-from training.data.packed import write_packed
-from training.presets import Preset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = ["--judge-steps", "30"]
-TINY = Preset(
-    name="tiny",
-    summary="for tests",
-    image=ImageSpec(height=16, width=16, channels=1, resize="box", crop="centre"),
-    latent=4,
-    widths=(8, 16),
-    epochs=1,
-    batch_size=32,
-    judge_epochs=1,
-)
 
 
 @pytest.fixture(autouse=True)
 def _tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presets, "PRESETS", {"tiny": TINY})
+    monkeypatch.setattr(presets, "PRESETS", {"tiny": TINY.model_copy(update={"epochs": 1})})
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A packed set of 900 pictures."""
-    data = pictures(900)
     path = tmp_path_factory.mktemp("commands") / "data"
-    write_packed(
-        path,
-        images=data.images,
-        keys=data.keys,
-        attributes=data.attributes,
-        labels=data.labels,
-        name=data.name,
-        licence=data.licence,
-    )
+    pack(path, pictures(900))
     return path
 
 

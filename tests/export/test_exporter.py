@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,37 +15,22 @@ from bundle import BundleError, open_bundle, store
 from bundle.store import MANIFEST
 from export import ExportError, export_run
 from export.exporter import ExportOptions
-from tests.support.pictures import ATTRIBUTES, pictures, without_labels
-from tests.training.test_run import TINY
+from tests.support.pictures import ATTRIBUTES, TINY, pack, pictures, without_labels
 from training.data import load
-from training.data.packed import write_packed
 from training.run import load_network, train
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.data import Dataset
 
 OPTIONS = ExportOptions(judge_steps=80)
-
-
-def _pack(path: Path, data: Dataset) -> None:
-    write_packed(
-        path,
-        images=data.images,
-        keys=data.keys,
-        attributes=data.attributes,
-        labels=data.labels,
-        name=data.name,
-        licence=data.licence,
-    )
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on 1,200 packed pictures."""
     root = tmp_path_factory.mktemp("export")
-    _pack(root / "data", pictures(1200))
+    pack(root / "data", pictures(1200))
     preset = TINY.model_copy(update={"epochs": 4})
     data = load(root / "data", preset.image)
     train(preset, data, root / "run", source=str(root / "data"), accelerator="cpu")
@@ -126,7 +112,7 @@ def test_directions_and_prior_are_those_of_the_latents(run: Path, exported: Path
 
 
 def test_a_run_without_labels_becomes_a_bundle_without_attributes(tmp_path: Path) -> None:
-    _pack(tmp_path / "data", without_labels(pictures(900)))
+    pack(tmp_path / "data", without_labels(pictures(900)))
     preset = TINY.model_copy(update={"epochs": 1})
     data = load(tmp_path / "data", preset.image)
     train(preset, data, tmp_path / "run", source=str(tmp_path / "data"), accelerator="cpu")
@@ -170,23 +156,14 @@ def test_the_next_export_takes_the_next_version(run: Path, exported: Path) -> No
 
 
 def test_other_data_are_refused(run: Path, tmp_path: Path) -> None:
-    other = pictures(200)
-    write_packed(
-        tmp_path / "other",
-        images=other.images,
-        keys=other.keys,
-        attributes=("bar", "round"),
-        labels=other.labels,
-        name="other",
-        licence="CC0-1.0",
-    )
+    pack(tmp_path / "other", replace(pictures(200), attributes=("bar", "round")))
     with pytest.raises(ExportError, match=r"attributes \('bar', 'round'\).*--data"):
         export_run(run, tmp_path / "model", tmp_path / "other", OPTIONS, lambda _: None)
     assert not (tmp_path / "model").exists()
 
 
 def test_too_few_test_images_are_said(run: Path, tmp_path: Path) -> None:
-    _pack(tmp_path / "few", pictures(100))
+    pack(tmp_path / "few", pictures(100))
     with pytest.raises(ExportError, match=r"test images, but 32 are needed"):
         export_run(run, tmp_path / "model", tmp_path / "few", OPTIONS, lambda _: None)
 

@@ -6,14 +6,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bundle.manifest import ImageSpec
 from training.data.dataset import Dataset
+from training.data.packed import write_packed
 from training.data.report import ProblemLog
 from training.data.split import assign
+from training.presets import Preset
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 ATTRIBUTES = ("bar", "bright")
+TINY = Preset(
+    name="tiny",
+    summary="for tests",
+    image=ImageSpec(height=16, width=16, channels=1, resize="box", crop="centre"),
+    latent=4,
+    widths=(8, 16),
+    epochs=2,
+    batch_size=32,
+    judge_epochs=1,
+)
 
 
 def pictures(count: int, *, size: int = 16, seed: int = 0) -> Dataset:
@@ -52,4 +67,17 @@ def without_labels(data: Dataset) -> Dataset:
         labels=empty,
         splits=data.splits,
         problems=data.problems,
+    )
+
+
+def pack(path: Path, data: Dataset) -> None:
+    """Write ``data`` as a packed set into the folder ``path``."""
+    write_packed(
+        path,
+        images=data.images,
+        keys=data.keys,
+        attributes=data.attributes,
+        labels=data.labels,
+        name=data.name,
+        licence=data.licence,
     )

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.pictures import pictures
-from tests.training.test_run import TINY
+from tests.support.pictures import TINY, pictures
 from training.batches import Batch, ordered_loader
 from training.flips import common_rows
 from training.judge import Judge

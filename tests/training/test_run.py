@@ -8,8 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from bundle.manifest import ImageSpec
-from tests.support.pictures import pictures, without_labels
+from tests.support.pictures import TINY, pictures, without_labels
 from training.callbacks import InterruptedRunError
 from training.presets import PRESETS, Preset
 from training.run import LAST, RunConfig, RunError, load_network, train
@@ -19,16 +18,6 @@ if TYPE_CHECKING:
 
     from training.data import Dataset
 
-TINY = Preset(
-    name="tiny",
-    summary="for tests",
-    image=ImageSpec(height=16, width=16, channels=1, resize="box", crop="centre"),
-    latent=4,
-    widths=(8, 16),
-    epochs=2,
-    batch_size=32,
-    judge_epochs=1,
-)
 DATA = pictures(400)
 
 
