@@ -36,6 +36,10 @@ FIRST_SHIFT = 0.02
 """What shifts count for while the KL warms up: next to nothing can be shifted then."""
 
 
+FAILURE_DECAY = 0.98
+"""Of the running share of failed shifts, for each batch."""
+
+
 class VAEModule(LightningModule):
     """A VAE with its objective and optimiser."""
 
@@ -76,6 +80,8 @@ class VAEModule(LightningModule):
         self.moments = RunningDirections(label_rows.shape[1], preset.latent)
         self.register_buffer("pixel_weights", pixel_weights)
         self.register_buffer("label_rows", label_rows)
+        # How often a shift of each attribute fails; no parameter, so not averaged with them.
+        self.failures = torch.ones(label_rows.shape[1])
         # Kept out of the module's registry: they are the same parameters, compiled.
         self._encode: list[Callable[[Tensor], Latent]] = [self.network.encoder]
         self._decode: list[Callable[[Tensor], Tensor]] = [self.network.decoder]
@@ -104,14 +110,15 @@ class VAEModule(LightningModule):
         else:
             self.moments.update(labels, latent.mean.detach())
             count = max(1, int(preset.shift_share * len(image)))
-            target, moved = self._shift(latent.mean[:count], labels[:count], generator)
+            attribute = self._choose(count, generator)
+            target, moved = self._shift(latent.mean[:count], labels[:count], attribute, generator)
             # One pass for both, so that batch statistics are those of what the decoder will see.
             decoded = self._decode[0](torch.cat((drawn, moved)))
             reconstruction, shifted = decoded[: len(drawn)], decoded[len(drawn) :]
             late = epochs - preset.kl_warm_up_epochs
             whole = preset.shift_warm_up_epochs
             ramp = min(1.0, max(FIRST_SHIFT, late / whole)) if whole else 1.0
-            extra = ramp * self._shift_loss(shifted, moved, target, generator)
+            extra = ramp * self._shift_loss(shifted, moved, target, attribute, generator)
         nll = reconstruction_nll(
             image,
             reconstruction,
@@ -146,7 +153,8 @@ class VAEModule(LightningModule):
             "val/kl": kl_divergence(latent).mean(),
         }
         if self.judge is not None and self.preset.shift_weight > 0:
-            target, moved = self._shift(latent.mean, labels, generator)
+            attribute = torch.randint(0, labels.shape[1], (len(image),), generator=generator)
+            target, moved = self._shift(latent.mean, labels, attribute, generator)
             logits = self.judge(self.network.decoder(moved))
             right = ((logits > 0) == (target > 0.5)).float()  # noqa: PLR2004
             metrics["val/shift_right"] = right.mean()
@@ -183,23 +191,46 @@ class VAEModule(LightningModule):
             true = self.judge.features(image)
         return list(zip(true, self.judge.features(reconstruction), strict=True))
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lightning's hook."""
+        checkpoint["failures"] = self.failures
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lightning's hook."""
+        self.failures = checkpoint.get("failures", self.failures)
+
+    def _choose(self, count: int, generator: torch.Generator) -> Tensor:
+        """The attribute to flip in each of ``count`` rows, int64 [count]."""
+        attributes, focus = len(self.failures), self.preset.shift_focus
+        if focus == 0.0:
+            return torch.randint(0, attributes, (count,), generator=generator)
+        by_failure = self.failures / self.failures.sum().clamp_min(1e-6)
+        chances = (1.0 - focus) / attributes + focus * by_failure + 1e-6
+        return torch.multinomial(chances, count, replacement=True, generator=generator)
+
     def _shift(
-        self, mean: Tensor, labels: Tensor, generator: torch.Generator
+        self, mean: Tensor, labels: Tensor, attribute: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Labels with one random attribute flipped [B, A], and the means moved there [B, L]."""
+        """Labels with ``attribute`` flipped [B, A], and the means moved there [B, L]."""
         rows, count = self.label_rows, len(mean)
-        attribute = torch.randint(0, rows.shape[1], (count,), generator=generator)
         tie_break = torch.rand((count, len(rows)), generator=generator).to(mean)
         target = flipped(labels, attribute.to(mean.device), rows, tie_break)
         with torch.autocast(mean.device.type, enabled=False):
             return target, mean + (target - labels) @ self.moments.directions()
 
     def _shift_loss(
-        self, shifted: Tensor, moved: Tensor, target: Tensor, generator: torch.Generator
+        self,
+        shifted: Tensor,
+        moved: Tensor,
+        target: Tensor,
+        attribute: Tensor,
+        generator: torch.Generator,
     ) -> Tensor:
         if self.judge is None:
             raise RuntimeError("a shift is judged, but there is no judge")
         logits = self.judge(disturb(shifted, generator))
+        failed = ((logits > 0) != (target > 0.5)).float().cpu()  # noqa: PLR2004
+        self._count_failures(failed.gather(1, attribute[:, None])[:, 0], attribute)
         doubt = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1).mean()
         # Statistics of generated images must not enter those of the encoder's normalisation.
         self.network.encoder.eval()
@@ -208,6 +239,14 @@ class VAEModule(LightningModule):
         lost = 0.5 * (found - moved).square().sum(1).mean()
         cost: Tensor = self.preset.shift_weight * doubt + self.preset.cycle_weight * lost
         return cost
+
+    @torch.no_grad()
+    def _count_failures(self, failed: Tensor, attribute: Tensor) -> None:
+        """Take in whether each flip of ``attribute`` int64 [B] failed, float [B]."""
+        times = torch.bincount(attribute, minlength=len(self.failures))
+        share = torch.bincount(attribute, failed, len(self.failures)) / times.clamp_min(1)
+        seen = times > 0
+        self.failures[seen] += (1.0 - FAILURE_DECAY) * (share - self.failures)[seen].float()
 
 
 def _mix(*numbers: int) -> int:

@@ -66,6 +66,12 @@ class Preset(BaseModel):
     shift_warm_up_epochs: float = Field(
         default=2.0, ge=0, description="After the KL's warm-up, until shifts count in full."
     )
+    shift_focus: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the shifts that goes to attributes by how often they still fail.",
+    )
     shift_share: float = Field(
         default=0.25, gt=0, le=1, description="Share of each batch that is shifted."
     )

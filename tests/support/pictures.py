@@ -28,6 +28,7 @@ TINY = Preset(
     epochs=2,
     batch_size=32,
     judge_epochs=1,
+    shift_focus=0.5,
 )
 
 

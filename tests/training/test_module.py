@@ -83,6 +83,30 @@ def test_generated_images_leave_the_encoders_statistics_alone() -> None:
         torch.testing.assert_close(value, without.network.encoder.get_buffer(name))
 
 
+def test_shifts_that_fail_are_chosen_more_often() -> None:
+    module = _module(shift_focus=0.9)
+    module.failures = torch.tensor([0.0, 0.5])
+    generator = torch.Generator().manual_seed(0)
+    chosen = module._choose(2000, generator)
+    assert (chosen == 1).float().mean() == pytest.approx(0.95, abs=0.02)
+    even = _module(shift_focus=0.0)
+    even.failures = module.failures
+    assert (even._choose(2000, generator) == 1).float().mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_failures_are_counted_and_kept_in_the_checkpoint() -> None:
+    module = _module()
+    for _ in range(300):
+        module._count_failures(torch.tensor([1.0, 1.0, 0.0]), torch.tensor([1, 1, 0]))
+    assert module.failures[0] < 0.01
+    assert module.failures[1] > 0.99
+    checkpoint: dict[str, Any] = {}
+    module.on_save_checkpoint(checkpoint)
+    other = _module()
+    other.on_load_checkpoint(checkpoint)
+    assert torch.equal(other.failures, module.failures)
+
+
 def test_the_rate_rises_then_falls_to_almost_nothing() -> None:
     module = _module(warm_up_steps=4, epochs=10)
     configured = module.configure_optimizers()
