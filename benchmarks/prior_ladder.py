@@ -87,7 +87,8 @@ def main() -> int:
             f"# Priors of {config.preset.name}\n",
             f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {len(test)} test images of "
             f"`{data.name}`, {args.count} samples of each prior; "
-            "`python benchmarks/prior_ladder.py`\n",
+            f"`python benchmarks/prior_ladder.py --run {args.run} --count {args.count} "
+            f"--judge-steps {args.judge_steps}`\n",
             "| images | FD-judge |\n|---|---:|",
             *(f"| {name} | {value:.4f} |" for name, value in rows),
             "",
