@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         text = text.replace("%", "%%")
         if field.annotation is bool:
             choice = {"const": "true", "action": "store_const"}
+            # mypy checks a spread dict against every keyword there is, not the two it holds.
             parser.add_argument(flag_name(name), dest=name, help=text, **choice)  # type: ignore[arg-type]
         else:
             parser.add_argument(flag_name(name), dest=name, metavar=name.upper(), help=text)

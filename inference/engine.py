@@ -122,6 +122,7 @@ class Engine:
     def queues(self) -> dict[str, Callable[[], float]]:
         """By graph, how many items wait for it now."""
         return {
+            # The default binds this batcher, not the last one; mypy cannot infer such a lambda.
             name: lambda batcher=batcher: float(batcher.queued_items)  # type: ignore[misc]
             for name, batcher in self._batchers.items()
         }
