@@ -43,6 +43,8 @@ def placement(width: int, height: int, image: ImageSpec) -> Placement:
             (*box, min(left + inner_width, width), min(top + inner_height, height)), full, (0, 0)
         )
     scale = min(scale_x, scale_y)
+    if image.crop == "place":
+        scale = min(scale, 1.0)
     size = (
         max(1, min(target_width, round(width * scale))),
         max(1, min(target_height, round(height * scale))),

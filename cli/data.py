@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     showing = commands.add_parser("show", help="read a set and say what is in it")
     showing.add_argument("path", type=Path)
     showing.add_argument("--size", type=_positive, default=64, help="pixels a side")
+    showing.add_argument("--limit", type=_positive, help="read at most so many images")
+    showing.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep images in files there, not in memory"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,10 +62,18 @@ def _draw(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     from bundle.manifest import ImageSpec
     from training.data import DataError, load
+    from training.data.progress import show
 
     image = ImageSpec(height=args.size, width=args.size, channels=3, resize="box", crop="centre")
     try:
-        print(load(args.path, image).summary())
+        read = load(
+            args.path,
+            image,
+            limit=args.limit,
+            cache=args.cache,
+            progress=show("reading images"),
+        )
+        print(read.summary())
     except DataError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,8 +1,9 @@
-"""Batches for the trainer: rows of arrays in memory, in an order that seed and epoch decide.
+"""Batches for the trainer: rows of an image set, in an order that seed and epoch decide.
 
 images uint8 [N, H, W, C], labels bool [N, A] → uint8 [B, C, H, W], float [B, A]
 
-Whole batches are gathered at once: with the set in memory, worker processes would only cost.
+Whole batches are gathered at once: with the set in memory, or mapped from one file, worker
+processes would only cost. No more than a batch of images is ever copied.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Rows(Dataset[Batch]):
 
     def __getitem__(self, index: list[int]) -> Batch:
         """The batch of these items: uint8 [B, C, H, W] (channels last in memory), float [B, A]."""
-        rows = np.asarray(index)
+        rows = np.asarray(index, np.intp)
         images = torch.from_numpy(np.ascontiguousarray(self._images[rows]))
         labels = torch.from_numpy(self._labels[rows].astype(np.float32))
         return images.permute(0, 3, 1, 2), labels
@@ -49,8 +50,10 @@ class EpochBatches(Sampler[list[int]]):
     what an unbroken one would have seen.
     """
 
-    def __init__(self, items: int, batch_size: int, *, seed: int) -> None:
-        """Batches of ``batch_size`` out of ``items``.
+    def __init__(
+        self, items: int, batch_size: int, *, seed: int, part: int = 0, parts: int = 1
+    ) -> None:
+        """Batches of ``batch_size`` out of ``items``; of each, row ``part``, ``part + parts``, ….
 
         Raises:
             ValueError: There are fewer items than one batch.
@@ -61,6 +64,7 @@ class EpochBatches(Sampler[list[int]]):
                 "batch or more images"
             )
         self._items, self._size, self._seed = items, batch_size, seed
+        self._rows = slice(part, None, parts)
         self._epoch = self._skipped = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -81,14 +85,41 @@ class EpochBatches(Sampler[list[int]]):
         skipped, self._skipped = self._skipped, 0
         for batch in range(skipped, len(self)):
             start = batch * self._size
-            yield order[start : start + self._size].tolist()
+            yield order[start : start + self._size][self._rows].tolist()
+
+
+class _InOrder(Sampler[list[int]]):
+    """Index lists that go through ``items`` once; of each, row ``part``, ``part + parts``, …."""
+
+    def __init__(self, items: int, batch_size: int, part: int, parts: int) -> None:
+        if items < parts:
+            raise ValueError(
+                f"{items} images cannot be shared by {parts} processes; give more images or start "
+                "fewer processes"
+            )
+        self._items, self._size, self._part, self._parts = items, batch_size, part, parts
+
+    def __len__(self) -> int:
+        rest = self._items % self._size
+        # A rest that does not reach every process goes with the batch before it.
+        alone = rest >= self._parts or self._items < self._size
+        return self._items // self._size + int(rest > 0 and alone)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in range(len(self)):
+            start = batch * self._size
+            end = self._items if batch == len(self) - 1 else start + self._size
+            yield list(range(start + self._part, end, self._parts))
 
 
 def training_loader(
-    data: ImageDataset, batch_size: int, *, seed: int
+    data: ImageDataset, batch_size: int, *, seed: int, part: int = 0, parts: int = 1
 ) -> tuple[DataLoader[Any], EpochBatches]:
-    """Shuffled batches, and the order in which they come, to be set for each epoch."""
-    order = EpochBatches(len(data), batch_size, seed=seed)
+    """Shuffled batches, and the order in which they come, to be set for each epoch.
+
+    One process of several gets its ``part`` of each batch.
+    """
+    order = EpochBatches(len(data), batch_size, seed=seed, part=part, parts=parts)
     return DataLoader(Rows(data), sampler=order, batch_size=None), order
 
 
@@ -100,11 +131,18 @@ def endless_batches(data: ImageDataset, batch_size: int, *, seed: int) -> Iterat
         yield from loader
 
 
-def ordered_loader(data: ImageDataset, batch_size: int) -> DataLoader[Any]:
-    """All items in their order; the last batch may be smaller."""
-    starts = range(0, len(data), batch_size)
-    batches = [list(range(start, min(start + batch_size, len(data)))) for start in starts]
-    return DataLoader(Rows(data), sampler=batches, batch_size=None)
+def ordered_loader(
+    data: ImageDataset, batch_size: int, *, part: int = 0, parts: int = 1
+) -> DataLoader[Any]:
+    """All items in their order; the last batch may be smaller.
+
+    One process of several gets its ``part`` of each batch, never an empty one.
+
+    Raises:
+        ValueError: There are fewer items than parts.
+    """
+    order = _InOrder(len(data), batch_size, part, parts)
+    return DataLoader(Rows(data), sampler=order, batch_size=None)
 
 
 def to_unit(pixels: Tensor) -> Tensor:

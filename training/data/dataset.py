@@ -5,6 +5,7 @@
 1. Row i of images, keys, labels and splits is the same item.
 2. Keys are unique; attribute names are unique, lower-case ASCII.
 3. Images have the model's size already; nothing is read from disk file by file in an epoch.
+4. Images may lie in a mapped file larger than memory: ask for batches of rows, never for all.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.data.rows import IMAGE_DIMENSIONS, take
 from training.data.split import Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.data.report import Problems
-
-IMAGE_DIMENSIONS = 4
+    from training.data.rows import Images
 
 
 class DataError(ValueError):
@@ -32,32 +33,35 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A whole image set in memory (or mapped from one file).
+    """A whole image set, in memory or mapped from one file.
 
     Attributes:
         name: What cards and manifests call it.
         licence: Under which the images may be used; "not stated" if the folder does not say.
-        images: uint8 [N, H, W, C].
+        images: uint8 [N, H, W, C]: an array, or rows of one that are read when asked for. It has
+            ``len``, ``shape`` and ``dtype``; a number, slice or array as index gives an array.
         keys: N unique names: relative path, or "train/00017".
         attributes: A names.
         labels: bool [N, A], row i belongs to image i.
         splits: int8 [N], values of `Split`.
         problems: What was not read.
+        layout: As what the folder was read; empty if the set came from no folder.
     """
 
     name: str
     licence: str
-    images: NDArray[np.uint8]
+    images: Images
     keys: tuple[str, ...]
     attributes: tuple[str, ...]
     labels: NDArray[np.bool_]
     splits: NDArray[np.int8]
     problems: Problems
+    layout: str = ""
 
     def __post_init__(self) -> None:
         """Check invariants 1 and 2."""
         count = len(self.images)
-        if self.images.ndim != IMAGE_DIMENSIONS or self.images.dtype != np.uint8:
+        if len(self.images.shape) != IMAGE_DIMENSIONS or self.images.dtype != np.uint8:
             raise ValueError(
                 f"images must be uint8 [N, H, W, C], not {self.images.dtype} {self.images.shape}"
             )
@@ -74,12 +78,15 @@ class Dataset:
         """N, the number of items."""
         return len(self.images)
 
-    def part(self, split: Split) -> Dataset:
-        """The items of one part, in their order; problems stay those of the whole set."""
-        places = np.flatnonzero(self.splits == split)
+    def part(self, *splits: Split) -> Dataset:
+        """The items of these parts, in their order; problems stay those of the whole set.
+
+        Images are not copied: the part reads its rows of the whole set when asked for them.
+        """
+        places = np.flatnonzero(np.isin(self.splits, splits))
         return replace(
             self,
-            images=self.images[places],
+            images=take(self.images, places),
             keys=tuple(self.keys[place] for place in places),
             labels=self.labels[places],
             splits=self.splits[places],
@@ -95,6 +102,8 @@ class Dataset:
         lines = [
             f"{self.name}: {len(self)} images of {size} ({parts}), licence: {self.licence}",
         ]
+        if self.layout:
+            lines.append(f"read as: {self.layout}")
         if self.attributes:
             counts = self.labels.sum(axis=0)
             shown = zip(self.attributes, counts, strict=True)

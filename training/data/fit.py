@@ -8,6 +8,7 @@ this against the engine's own conversion, so that a model is served what it was 
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,19 @@ _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I")
 _GREY_CHANNELS = 2
 
 
-def read_image(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
-    """Decode the image file ``path``.
+def fit_picture(picture: Path | bytes | NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
+    """An image file, the bytes of one, or its pixels → uint8 [H, W, C] of ``spec``.
+
+    Raises:
+        OSError, ValueError: As `read_image` says.
+    """
+    return (
+        fit_array(picture, spec) if isinstance(picture, np.ndarray) else read_image(picture, spec)
+    )
+
+
+def read_image(source: Path | bytes, spec: ImageSpec) -> NDArray[np.uint8]:
+    """Decode an image file, given by its path or its bytes.
 
     Returns:
         uint8 [H, W, C] of ``spec``.
@@ -45,7 +57,7 @@ def read_image(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
         OSError: The file cannot be read, or is no image, or is cut short.
         ValueError: Its header does not hold together, or it has more than `MAX_PIXELS`.
     """
-    with Image.open(path) as image:
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(

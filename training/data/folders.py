@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.data.dataset import attribute_name
-from training.data.index import Index, image_files
+from training.data.files import image_files
+from training.data.index import FilePictures, Index
 from training.data.split import official
 
 if TYPE_CHECKING:
@@ -34,7 +35,13 @@ def index_folders(root: Path, log: ProblemLog, *, known: frozenset[str]) -> Inde
     labels = np.zeros((len(files), len(attributes)), np.bool_)
     for row, on in enumerate(names):
         labels[row, [columns[name] for name in on - everywhere]] = True
-    return Index(tuple(files.values()), tuple(files), tuple(attributes), labels)
+    return Index(
+        FilePictures(tuple(files.values())),
+        tuple(files),
+        tuple(attributes),
+        labels,
+        layout="a folder for each class" if attributes else "a folder of images",
+    )
 
 
 def _folder_names(key: str, log: ProblemLog) -> set[str]:

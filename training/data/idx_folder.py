@@ -1,6 +1,6 @@
 """A folder of IDX files: images and labels paired by name, each class one boolean attribute.
 
-    train-images-idx3-ubyte[.gz] + train-labels-idx1-ubyte[.gz], t10k-… → ArraySet [N, H, W]
+    train-images-idx3-ubyte[.gz] + train-labels-idx1-ubyte[.gz], t10k-… → Index [N, H, W]
 
 Lying headers, images without a label and labels without an image are counted.
 """
@@ -8,15 +8,18 @@ Lying headers, images without a label and labels without an image are counted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.data.dataset import DataError
+from training.data.files import is_inside
 from training.data.idx import IdxArray, IdxError, read_idx
+from training.data.index import ArrayPictures, Index
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -41,29 +44,12 @@ _NAME = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class ArraySet:
-    """Images of one size in memory, not yet of the model's.
-
-    Attributes:
-        images: uint8 [N, h, w] or [N, h, w, c].
-        keys: N unique names.
-        attributes: A names.
-        labels: bool [N, A].
-    """
-
-    images: NDArray[np.uint8]
-    keys: tuple[str, ...]
-    attributes: tuple[str, ...]
-    labels: NDArray[np.bool_]
-
-
 def image_parts(path: Path) -> dict[str, Path]:
     """IDX image files of ``path`` by their part ("train", "t10k"); unzipped ones win."""
     return _parts(path, "images")
 
 
-def read_idx_folder(path: Path, log: ProblemLog) -> ArraySet:
+def read_idx_folder(path: Path, log: ProblemLog) -> Index:
     """Read every pair of images and labels in ``path``.
 
     Raises:
@@ -71,12 +57,13 @@ def read_idx_folder(path: Path, log: ProblemLog) -> ArraySet:
     """
     labels_by_part = _parts(path, "labels")
     images, classes, keys = [], [], []
+    names = _key_prefixes(image_parts(path))
     for part, file in image_parts(path).items():
         pair = _read_pair(file, labels_by_part.get(part), log)
         if pair is not None:
             images.append(pair[0])
             classes.append(pair[1])
-            keys += [f"{_split_name(part)}/{number:05d}" for number in range(len(pair[0]))]
+            keys += [f"{names[part]}/{number:05d}" for number in range(len(pair[0]))]
     if not images:
         raise DataError(f"no IDX file of images in {path} can be read:\n{log.freeze()}")
     sizes = {array.shape[1:] for array in images}
@@ -84,11 +71,12 @@ def read_idx_folder(path: Path, log: ProblemLog) -> ArraySet:
         raise DataError(f"the IDX files in {path} hold images of several sizes: {sorted(sizes)}")
     numbers = np.concatenate(classes)
     known = np.unique(numbers[numbers >= 0])
-    return ArraySet(
-        np.concatenate(images),
+    return Index(
+        ArrayPictures(np.concatenate(images), tuple(image_parts(path).values())),
         tuple(keys),
         _class_names(path, known),
         numbers[:, None] == known[None, :],
+        layout="IDX files",
     )
 
 
@@ -134,10 +122,19 @@ def _parts(path: Path, what: str) -> dict[str, Path]:
     # Longer names first, so that an unzipped file overwrites its zipped twin.
     for file in sorted(path.iterdir(), key=lambda file: (-len(file.name), file.name)):
         match = _NAME.match(file.name)
-        inside = file.is_file() and file.resolve().is_relative_to(path.resolve())
+        inside = file.is_file() and is_inside(path, file)
         if match and inside and match["what"].lower() == what:
             found[match["part"].lower()] = file
     return dict(sorted(found.items()))
+
+
+def _key_prefixes(parts: Iterable[str]) -> dict[str, str]:
+    """``train`` or ``test`` for each part, and its own name after it where several are train."""
+    splits = {part: _split_name(part) for part in parts}
+    shared = Counter(splits.values())
+    return {
+        part: split if shared[split] == 1 else f"{split}/{part}" for part, split in splits.items()
+    }
 
 
 def _split_name(part: str) -> str:

@@ -1,106 +1,117 @@
-"""The list of image files of a folder, before any of them is read.
+"""What a layout knows of a set before any picture is decoded.
 
-    folder → files inside it, links checked → Index(files [N], keys [N], labels bool [N, A])
+    folder → Index(pictures, keys [N], labels bool [N, A], official parts int8 [N])
 
-1. No file outside the folder is ever listed: links that leave it are counted instead.
-2. The order is that of the sorted keys, on every machine.
+Pictures come from it one after the other, encoded still, so that a set of any size passes
+through memory that does not grow with it.
+
+1. Row i of keys, labels and parts belongs to picture i.
+2. Pictures are read in the order that is asked for, ascending; one that cannot be fetched comes
+   as `LostPicture`, and the next one follows.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from training.data.rows import Images
 
-    from training.data.report import ProblemLog
 
-IMAGE_SUFFIXES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".webp",
-        ".bmp",
-        ".gif",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".tga",
-        ".avif",
-    ]
-)
-OUTSIDE = "link or name that leaves the folder"
-LINKED_FOLDER = "link to a folder (not followed)"
-NOT_AN_IMAGE = "file that is not an image"
-LISTLESS = "folder that cannot be listed"
+@dataclass(frozen=True)
+class LostPicture:
+    """Stands for a picture that cannot be fetched.
+
+    Attributes:
+        why: In plain words, for the report.
+    """
+
+    why: str
+
+
+Picture = Path | bytes | NDArray[np.uint8] | LostPicture
+"""An image file, the bytes of one, or pixels uint8 [h, w] or [h, w, c] of any size."""
+
+
+class Pictures(Protocol):
+    """N pictures somewhere."""
+
+    def read(self, places: NDArray[np.intp]) -> Iterator[Picture]:
+        """The pictures at ``places``, which ascend, one for each place."""
+
+    def state(self, places: NDArray[np.intp]) -> Iterator[str]:
+        """Lines that change when one of these pictures is changed: sizes and times of files."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """Image files and what is known of them before they are opened.
+    """A set whose pictures are not decoded yet.
 
     Attributes:
-        files: N paths.
-        keys: N unique names: paths relative to the folder, with ``/``.
+        pictures: N of them.
+        keys: N unique names.
         attributes: A names.
         labels: bool [N, A].
+        layout: In words, what the folder was read as.
+        parts: int8 [N] of official parts, `split.UNKNOWN` where one is not known; None if the
+            keys tell.
+        name: Of the set, where the layout tells it.
+        licence: Of the set, where the layout tells it.
     """
 
-    files: tuple[Path, ...]
+    pictures: Pictures
     keys: tuple[str, ...]
     attributes: tuple[str, ...]
     labels: NDArray[np.bool_]
-
-    def take(self, places: NDArray[np.intp]) -> Index:
-        """The files at ``places``, in that order."""
-        return Index(
-            tuple(self.files[place] for place in places),
-            tuple(self.keys[place] for place in places),
-            self.attributes,
-            self.labels[places],
-        )
+    layout: str
+    parts: NDArray[np.int8] | None = None
+    name: str = ""
+    licence: str = ""
 
 
-def image_files(root: Path, log: ProblemLog, *, known: frozenset[str]) -> dict[str, Path]:
-    """Image files below ``root`` by key, sorted; hidden files and those in ``known`` are passed.
+@dataclass(frozen=True)
+class FilePictures:
+    """One image file each."""
 
-    Args:
-        root: The folder.
-        log: Counts what is not an image, and links that are not followed.
-        known: Keys of files that have another meaning (``metadata.csv``).
-    """
-    inside = root.resolve()
-    found: dict[str, Path] = {}
+    files: tuple[Path, ...]
 
-    def unlistable(error: OSError) -> None:
-        log.add(LISTLESS, f"{error.filename}: {error.strerror}")
+    def read(self, places: NDArray[np.intp]) -> Iterator[Path]:
+        """Paths; the threads that decode them open them."""
+        return (self.files[place] for place in places)
 
-    for folder, folders, files in os.walk(inside, onerror=unlistable):
-        relative = os.path.relpath(folder, inside)
-        prefix = "" if relative == "." else relative.replace(os.sep, "/") + "/"
-        for name in folders:
-            if (inside / prefix / name).is_symlink() and not name.startswith("."):
-                log.add(LINKED_FOLDER, prefix + name)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in files:
-            key = prefix + name
-            if name.startswith(".") or key in known:
-                continue
-            path = inside / key
-            if path.suffix.lower() not in IMAGE_SUFFIXES:
-                log.add(NOT_AN_IMAGE, key)
-            elif path.is_symlink() and not path.resolve().is_relative_to(inside):
-                log.add(OUTSIDE, key)
-            else:
-                found[key] = path
-    return dict(sorted(found.items()))
+    def state(self, places: NDArray[np.intp]) -> Iterator[str]:
+        """Size and time of each file."""
+        return (file_state(self.files[place]) for place in places)
+
+
+@dataclass(frozen=True)
+class ArrayPictures:
+    """Rows of one array uint8 [N, h, w] or [N, h, w, c], which came from ``files``."""
+
+    images: Images
+    files: tuple[Path, ...]
+
+    def read(self, places: NDArray[np.intp]) -> Iterator[NDArray[np.uint8]]:
+        """One row after the other."""
+        return (self.images[place] for place in places)
+
+    def state(self, places: NDArray[np.intp]) -> Iterator[str]:
+        """Size and time of the files, and which rows."""
+        yield from map(file_state, self.files)
+        yield ",".join(map(str, places))
+
+
+def file_state(path: Path) -> str:
+    """Path, size in bytes and time of the last change; says so where there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return f"{path} is missing"
+    return f"{path} {found.st_size} {found.st_mtime_ns}"

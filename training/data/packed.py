@@ -1,6 +1,6 @@
 """A packed image set: one array and one table in a folder, as the drawn faces are kept.
 
-    images.npy uint8 [N, H, W, C] · metadata.csv (key, attributes) · dataset.json ↔ PackedSet
+    images.npy uint8 [N, H, W, C] · metadata.csv (key, attributes) · dataset.json ↔ Index
 
 1. Row i of the table is image i of the array.
 2. The array is mapped, not loaded, and never unpickled.
@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.data.dataset import IMAGE_DIMENSIONS, DataError
-from training.data.table import Table, read_table, write_table
+from training.data.dataset import DataError
+from training.data.files import has_file
+from training.data.index import ArrayPictures, Index
+from training.data.rows import IMAGE_DIMENSIONS, take
+from training.data.table import read_table, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,17 +38,9 @@ NO_ROW = "image without a row"
 NO_IMAGE = "row without an image"
 
 
-@dataclass(frozen=True)
-class PackedSet:
-    """What lies in a packed folder: images uint8 [N, H, W, C] and their table of N rows."""
-
-    images: NDArray[np.uint8]
-    table: Table
-
-
-def is_packed(path: Path) -> bool:
+def is_packed(path: Path, log: ProblemLog) -> bool:
     """Whether ``path`` is a folder that `write_packed` wrote."""
-    return (path / IMAGES).is_file() and (path / METADATA).is_file()
+    return has_file(path, IMAGES, log) and has_file(path, METADATA, log)
 
 
 def write_packed(
@@ -81,7 +75,7 @@ def write_packed(
         raise
 
 
-def read_packed(path: Path, log: ProblemLog) -> PackedSet:
+def read_packed(path: Path, log: ProblemLog) -> Index:
     """Map a packed folder; rows beyond the images and images beyond the rows are counted.
 
     Raises:
@@ -108,12 +102,10 @@ def read_packed(path: Path, log: ProblemLog) -> PackedSet:
     if len(chosen) < len(images):
         found = f"{len(images)} images, {len(table.keys)} rows"
         log.add(NO_ROW, found, len(images) - len(chosen))
-    kept = Table(
+    return Index(
+        ArrayPictures(take(images, np.array(chosen, np.intp)), (path / IMAGES,)),
         tuple(table.keys[row] for row in inside),
-        tuple(chosen),
         table.attributes,
         table.labels[inside],
+        layout="a packed set",
     )
-    # The usual case keeps the mapping; a choice of rows has to be copied into memory.
-    whole = len(chosen) == len(images)
-    return PackedSet(images if whole else images[chosen], kept)

@@ -71,6 +71,13 @@ class ProblemLog:
             if len(examples) < EXAMPLES:
                 examples.append(item)
 
+    def merge(self, problems: Problems) -> None:
+        """Take over what another log has collected."""
+        for row in problems.rows:
+            for number, example in enumerate(row.examples or ("",)):
+                rest = row.count - max(len(row.examples), 1)
+                self.add(row.reason, example, 1 + (rest if number == 0 else 0))
+
     def freeze(self) -> Problems:
         """What was collected so far, the largest count first."""
         with self._lock:

@@ -37,6 +37,9 @@ OFFICIAL = {
 }
 """First folder of a key → the part that the set's authors chose."""
 
+UNKNOWN = -1
+"""Stands where a list of official parts says nothing of an item."""
+
 VALIDATION_SHARE = 0.05
 TEST_SHARE = 0.05
 
@@ -55,19 +58,25 @@ def by_hash(key: str) -> Split:
     return Split.TEST if share < VALIDATION_SHARE + TEST_SHARE else Split.TRAIN
 
 
-def assign(keys: Iterable[str]) -> NDArray[np.int8]:
-    """The part of every key: int8 [N], values of `Split`."""
+def assign(keys: Iterable[str], parts: NDArray[np.int8] | None = None) -> NDArray[np.int8]:
+    """The part of every key: int8 [N], values of `Split`.
+
+    Args:
+        keys: N of them.
+        parts: The official ones int8 [N], `UNKNOWN` where there is none; without it, the first
+            folder of a key may name one.
+    """
     keys = list(keys)
-    named = [official(key) for key in keys]
+    named = [official(key) for key in keys] if parts is None else [_part(part) for part in parts]
     present = set(named)
-    parts = []
+    assigned = []
     for key, part in zip(keys, named, strict=True):
         drawn = by_hash(key)
         if part is None or (part is Split.TRAIN and drawn not in present):
-            parts.append(drawn)
+            assigned.append(drawn)
         else:
-            parts.append(part)
-    return np.array(parts, np.int8)
+            assigned.append(part)
+    return np.array(assigned, np.int8)
 
 
 def subset(keys: Sequence[str], limit: int | None) -> NDArray[np.intp]:
@@ -79,6 +88,10 @@ def subset(keys: Sequence[str], limit: int | None) -> NDArray[np.intp]:
         return np.arange(len(keys))
     ranked = sorted(range(len(keys)), key=lambda place: _unit(f"subset/{keys[place]}"))
     return np.array(sorted(ranked[:limit]), np.intp)
+
+
+def _part(number: np.int8) -> Split | None:
+    return None if number == UNKNOWN else Split(int(number))
 
 
 def _unit(text: str) -> float:

@@ -13,11 +13,12 @@ from PIL import Image
 
 from bundle.manifest import ImageSpec
 from training.data import DataError, Split, load
+from training.data.files import LINKED_FOLDER, NOT_AN_IMAGE, OUTSIDE
+from training.data.fitting import UNREADABLE
 from training.data.folders import UNNAMEABLE
 from training.data.idx_folder import BAD_FILE, EXTRA_BYTES, LYING_HEADER, NO_LABEL
 from training.data.idx_folder import NO_IMAGE as NO_IMAGE_FOR_LABEL
-from training.data.index import LINKED_FOLDER, NOT_AN_IMAGE, OUTSIDE
-from training.data.loading import UNREADABLE
+from training.data.metadata import SECOND_TABLE
 from training.data.packed import NO_IMAGE, NO_ROW, write_packed
 from training.data.table import BAD_CELL, BAD_COLUMN, DUPLICATE, SHORT_ROW
 
@@ -62,10 +63,22 @@ def test_idx_gives_images_classes_and_official_parts(
     assert data.attributes == ("class_0", "class_1", "class_2")
     test = data.part(Split.TEST)
     assert test.keys == tuple(f"test/{number:05d}" for number in range(10))
-    np.testing.assert_array_equal(test.images[:, 4, 4, 0], np.arange(10))
+    np.testing.assert_array_equal(test.images[:][:, 4, 4, 0], np.arange(10))
     np.testing.assert_array_equal(test.labels.argmax(axis=1), np.arange(10) % 3)
     assert len(data.part(Split.TRAIN)) + len(data.part(Split.VALIDATION)) == 40
     assert not data.problems.rows
+
+
+def test_two_idx_sets_in_one_folder_keep_their_keys_apart(tmp_path: Path) -> None:
+    for name in ("emnist-letters", "emnist-digits"):
+        for part, count in {"train": 6, "test": 3}.items():
+            images = np.full((count, 6, 6), len(name), np.uint8)
+            write_idx(tmp_path / f"{name}-{part}-images-idx3-ubyte", images)
+            write_idx(tmp_path / f"{name}-{part}-labels-idx1-ubyte", np.zeros(count, np.uint8))
+    data = load(tmp_path, spec())
+    assert len(data) == 18
+    assert data.keys[0] == "test/emnist-digits-test/00000"
+    assert (data.splits == Split.TEST).sum() == 6
 
 
 def test_fashion_classes_have_names_and_an_unzipped_twin_is_no_second_set(tmp_path: Path) -> None:
@@ -161,6 +174,49 @@ def test_metadata_rows_and_files_are_matched(tmp_path: Path) -> None:
     }
 
 
+def test_json_lines_say_what_a_table_says(tmp_path: Path) -> None:
+    for name in ("one.png", "deep/two.png", "lonely.png"):
+        picture(tmp_path / name)
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "one.png", "Glasses": true, "hat": 0}\n'
+        '{"file_name": "deep/two.png", "Glasses": false, "hat": 1}\n'
+        '{"file_name": "gone.png", "Glasses": false, "hat": 1}\n'
+    )
+    data = load(tmp_path, spec())
+    assert (data.attributes, data.layout) == (("glasses", "hat"), "images with metadata.jsonl")
+    assert dict(zip(data.keys, data.labels.tolist(), strict=True)) == {
+        "one.png": [True, False],
+        "deep/two.png": [False, True],
+    }
+    assert [data.problems.count(reason) for reason in (NO_IMAGE, NO_ROW)] == [1, 1]
+    (tmp_path / "metadata.csv").write_text("file_name,smile\nlonely.png,1\n")
+    both = load(tmp_path, spec())
+    assert (both.keys, both.attributes) == (("lonely.png",), ("smile",))
+    assert both.problems.count(SECOND_TABLE) == 1
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "dataset.json", "images.npy"])
+def test_files_that_are_links_out_of_the_folder_are_not_read(tmp_path: Path, name: str) -> None:
+    packed(tmp_path / "set")
+    picture(tmp_path / "set" / "1.png")
+    (tmp_path / "secret").write_text(
+        '{"name": "secret", "licence": "secret", "file_name": "1.png"}'
+    )
+    (tmp_path / "set" / name).unlink(missing_ok=True)
+    (tmp_path / "set" / name).symlink_to(tmp_path / "secret")
+    (tmp_path / "set" / ("metadata.csv" if name == "metadata.jsonl" else "none")).unlink(
+        missing_ok=True
+    )
+    try:
+        data = load(tmp_path / "set", spec())
+    except DataError as error:  # no row of the packed set's table is an image file here
+        said = str(error)
+    else:
+        said = data.summary()
+        assert "secret" not in (data.name, data.licence)
+    assert f"{OUTSIDE} ({name}" in said
+
+
 def packed(path: Path, count: int = 6, size: int = 8) -> np.ndarray:
     images = np.random.default_rng(1).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     write_packed(
@@ -233,7 +289,7 @@ def test_limit_keeps_classes_mixed_and_rows_together(tmp_path: Path) -> None:
     data = load(tmp_path, spec(), limit=40)
     assert len(data) == 40
     assert (data.labels.sum(axis=0) > 3).all()
-    np.testing.assert_array_equal(data.images[:, 0, 0, 0] // 60, data.labels.argmax(axis=1))
+    np.testing.assert_array_equal(data.images[:][:, 0, 0, 0] // 60, data.labels.argmax(axis=1))
 
 
 def test_description_gives_name_and_licence_and_a_broken_one_is_counted(tmp_path: Path) -> None:
@@ -264,6 +320,12 @@ def test_nothing_to_read_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("picture,hat\n")
     with pytest.raises(DataError, match="file_name or"):
         load(tmp_path, spec())
+
+
+def test_summary_says_as_what_a_folder_was_read(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    picture(tmp_path / "b" / "2.png")
+    assert "read as: a folder for each class" in load(tmp_path, spec()).summary()
 
 
 def test_progress_ends_at_the_total(tmp_path: Path) -> None:

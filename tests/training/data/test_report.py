@@ -24,6 +24,18 @@ def test_counts_all_and_names_the_first() -> None:
     assert str(problems).splitlines()[0] == "  10 × unreadable (0.png; 1.png; 2.png; …)"
 
 
+def test_what_one_log_found_another_takes_over() -> None:
+    log, other = ProblemLog(), ProblemLog()
+    for number in range(5):
+        log.add("unreadable", f"{number}.png")
+    log.add("outside", "x.png", count=4)
+    other.add("unreadable", "first.png")
+    other.merge(log.freeze())
+    problems = other.freeze()
+    assert (problems.count("unreadable"), problems.count("outside")) == (6, 4)
+    assert problems.rows[0].examples == ("0.png", "1.png", "first.png")
+
+
 class Terminal(io.StringIO):
     """A text stream that says it is a terminal."""
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.split import Split, assign, by_hash, official, subset
+from training.data.split import UNKNOWN, Split, assign, by_hash, official, subset
 
 KEYS = [f"photos/{number}.jpg" for number in range(20_000)]
 
@@ -37,6 +37,15 @@ def test_official_parts_win() -> None:
     assert assign(keys).tolist() == wanted
     assert official("train.jpg") is None
     assert official("trains/1.jpg") is None
+
+
+def test_a_list_of_official_parts_wins_and_the_hash_fills_its_gaps() -> None:
+    keys = [f"{number:06d}.jpg" for number in range(1000)]
+    parts = np.array([0, 1, 2, UNKNOWN] * 250, np.int8)
+    found = assign(keys, parts)
+    known = parts != UNKNOWN
+    np.testing.assert_array_equal(found[known], parts[known])
+    np.testing.assert_array_equal(found[~known], [by_hash(key) for key in keys[3::4]])
 
 
 def test_missing_validation_is_taken_from_train_only() -> None:
