@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--limit", type=int, help="read at most so many images")
     parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep images at the model's size in files there, not in memory",
+    )
+    parser.add_argument(
         "--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="default: auto"
     )
     parser.add_argument(
@@ -56,10 +62,14 @@ def run(args: argparse.Namespace) -> int:
     """Train; 0 when finished, 130 when interrupted with a checkpoint, 1 when it cannot start."""
     from training.callbacks import InterruptedRunError
     from training.data import load
-    from training.data.progress import show
+    from training.data.progress import show, silent
+    from training.learnt import note
+    from training.models import check_network
     from training.presets import PRESETS, Preset
+    from training.processes import Processes
     from training.run import train
 
+    speaks = Processes.of_torchrun().first
     if args.preset not in PRESETS:
         print(f"no preset {args.preset!r}; there are {', '.join(PRESETS)}", file=sys.stderr)
         return 1
@@ -68,8 +78,11 @@ def run(args: argparse.Namespace) -> int:
         if args.epochs is not None:
             given["epochs"] = args.epochs
         preset = Preset.model_validate({**PRESETS[args.preset].model_dump(), **given})
-        data = load(args.data, preset.image, limit=args.limit, progress=show("reading images"))
-        print(data.summary(), file=sys.stderr)
+        check_network(preset)
+        progress = show("reading images") if speaks else silent
+        data = load(args.data, preset.image, limit=args.limit, cache=args.cache, progress=progress)
+        if speaks:
+            print(*filter(None, (data.summary(), note(preset))), sep="\n", file=sys.stderr)
         figures = train(
             preset,
             data,
@@ -77,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
             source=str(args.data),
             seed=args.seed,
             limit=args.limit,
+            cache=args.cache,
             resume=args.resume,
             init=args.init,
             accelerator=args.accelerator,
@@ -87,12 +101,14 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     except InterruptedRunError as error:
-        print(
-            f"interrupted; {error} is written, the same command with --resume goes on",
-            file=sys.stderr,
-        )
+        if speaks:
+            print(
+                f"interrupted; {error} is written, the same command with --resume goes on",
+                file=sys.stderr,
+            )
         return INTERRUPTED
-    print(f"{args.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    if speaks:
+        print(f"{args.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     return 0
 
 

@@ -25,6 +25,22 @@ if TYPE_CHECKING:
     from training.batches import Batch, EpochBatches
 
 
+FIGURES = {
+    "val/psnr": "psnr",
+    "val/kl": "kl",
+    "val/attributes_kept": "attributes_kept",
+    "val/shift_right": "shift_right",
+    "val/book_loss": "val_book_loss",
+    "train/book_loss": "book_loss",
+    "train/loss": "loss",
+}
+"""What the line of an epoch shows, and what it is called there."""
+
+
+AGREE_EVERY = 8
+"""Steps between two times that several processes ask each other whether to stop."""
+
+
 class InterruptedRunError(RuntimeError):
     """Ctrl-C: the step was finished and the checkpoint written."""
 
@@ -88,15 +104,7 @@ class PlainLines(Callback):
         left = spent / max(1, done - self._first_epoch) * (total - done)
         shown = trainer.callback_metrics
         figures = " ".join(
-            f"{name.partition('/')[2]} {float(shown[name]):.4g}"
-            for name in (
-                "val/psnr",
-                "val/kl",
-                "val/attributes_kept",
-                "val/shift_right",
-                "train/loss",
-            )
-            if name in shown
+            f"{label} {float(shown[name]):.4g}" for name, label in FIGURES.items() if name in shown
         )
         # A bar may be on the terminal: tqdm writes above it.
         tqdm.write(
@@ -119,11 +127,15 @@ class SkipDone(Callback):
 
 
 class StopOnInterrupt(Callback):
-    """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRunError`."""
+    """On Ctrl-C ends the step, writes the checkpoint, and raises `InterruptedRunError`.
 
-    def __init__(self, checkpoint: Path) -> None:
-        """The checkpoint goes to the file ``checkpoint``."""
-        self._checkpoint = checkpoint
+    Several processes hear of it at different steps; they agree every few steps, and all stop
+    after the same one.
+    """
+
+    def __init__(self, checkpoint: Path, *, together: bool = False) -> None:
+        """The checkpoint goes to the file ``checkpoint``; ``together`` with other processes."""
+        self._checkpoint, self._together = checkpoint, together
         self._asked = False
         self._before: Any = None
 
@@ -143,7 +155,7 @@ class StopOnInterrupt(Callback):
         batch_idx: int,
     ) -> None:
         """Lightning's hook."""
-        if self._asked:
+        if self._agreed(trainer):
             trainer.save_checkpoint(self._checkpoint)
             raise InterruptedRunError(str(self._checkpoint))
 
@@ -156,6 +168,13 @@ class StopOnInterrupt(Callback):
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Lightning's hook."""
         self._restore()
+
+    def _agreed(self, trainer: Trainer) -> bool:
+        if not self._together:
+            return self._asked
+        if trainer.global_step % AGREE_EVERY:
+            return False
+        return trainer.strategy.reduce_boolean_decision(self._asked, all=False)
 
     def _restore(self) -> None:
         if self._before is not None:

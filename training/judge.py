@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.batches import endless_batches, to_unit
+from training.draws import Draws
 from training.models.blocks import SLOPE, convolution
 
 if TYPE_CHECKING:
@@ -72,23 +73,23 @@ class Judge(nn.Module):
         return logits
 
 
-def disturb(image: Tensor, generator: torch.Generator) -> Tensor:
+def disturb(image: Tensor, draws: Draws) -> Tensor:
     """Move by up to two pixels, blur, tint and add noise: [B, C, H, W] → the same shape.
 
     Differentiable, so that a decoder can learn through it. All images of a batch are moved and
     blurred alike, and tinted and made noisy each in its own way.
     """
     height, width = image.shape[2:]
-    x, y = (int(v) for v in torch.randint(0, 2 * MOVE + 1, (2,), generator=generator))
+    x, y = draws.common_integers(2 * MOVE + 1, 2)
     moved = F.pad(image, (MOVE, MOVE, MOVE, MOVE), mode="replicate")
     moved = moved[:, :, y : y + height, x : x + width]
-    blur = float(torch.rand((), generator=generator))
+    blur = draws.common_uniform()
     soft = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     moved = torch.lerp(moved, soft, max(0.0, 1.5 * blur - 0.5))
     device, shape = image.device, (len(image), 1, 1, 1)
-    gain = 0.9 + 0.2 * torch.rand(shape, generator=generator).to(device)
-    level = 0.08 * torch.rand(shape, generator=generator).to(device)
-    noise = torch.randn(image.shape, generator=generator).to(device)
+    gain = 0.9 + 0.2 * draws.uniform(*shape).to(device)
+    level = 0.08 * draws.uniform(*shape).to(device)
+    noise = draws.normal(*image.shape).to(device)
     return moved * gain + level * noise
 
 
@@ -103,12 +104,12 @@ def teach(judge: Judge, data: Dataset, *, batch_size: int, steps: int, seed: int
         seed: Of order and disturbances.
     """
     device = next(judge.parameters()).device
-    generator = torch.Generator().manual_seed(seed)
+    draws = Draws(seed)
     optimiser = torch.optim.AdamW(judge.parameters(), lr=RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(steps, 2))
     judge.train()
     for pixels, labels in islice(endless_batches(data, batch_size, seed=seed), steps):
-        image = disturb(to_unit(pixels.to(device)), generator)
+        image = disturb(to_unit(pixels.to(device)), draws)
         loss = F.binary_cross_entropy_with_logits(judge(image), labels.to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

@@ -1,7 +1,8 @@
-"""The objective of a VAE with a calibrated decoder, in nats per image.
+"""The parts of the objectives, in nats per image.
 
     image, reconstruction → squared error → likelihood at its best σ      (rate–distortion: D)
     mean, logvar → KL to N(0, I)                                          (R)
+    image, reconstruction → cross-entropy or squared error of each image  (text-books)
 
 σ-VAE (Rybkin, Daniilidis, Levine 2021): with σ² at its optimum, the batch's own mean squared
 error, the Gaussian likelihood of D values is D/2 · log MSE plus a constant. There is no weight
@@ -15,22 +16,29 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from training.models.vae import Latent
+    from training.models.network import Latent
 
 MSE_FLOOR = math.exp(-12.0)
 """σ never falls below exp(-6) (about half a grey level): there the likelihood would explode."""
+
+
+PROBABILITY_FLOOR = 1e-7
 
 
 def kl_divergence(latent: Latent) -> Tensor:
     """KL of N(mean, exp(logvar)) from N(0, I) in nats, float [B].
 
     ½ Σ (exp(logvar) + mean² - 1 - logvar), summed over latents (Kingma and Welling 2013, app. B).
+    The point of a plain autoencoder has no such distance: 0.
     """
     mean, logvar = latent
+    if logvar is None:
+        return mean.new_zeros(len(mean))
     return 0.5 * (logvar.exp() + mean.square() - 1.0 - logvar).sum(dim=1)
 
 
@@ -43,6 +51,24 @@ def calibrated_nll(mean_squared_error: Tensor, values: int) -> Tensor:
     return 0.5 * values * (floored.log() + math.log(2 * math.pi) + 1.0)
 
 
+def cross_entropy(image: Tensor, reconstruction: Tensor) -> Tensor:
+    """Cross-entropy of grey levels in nats, summed over each image, float [B].
+
+    On grey levels it is no likelihood: its least value is not 0 but the entropy of the image
+    itself. Compare it only with itself. Probabilities are kept within 1e-7 of 0 and 1, as in
+    Keras.
+    """
+    with torch.autocast(image.device.type, enabled=False):
+        chances = reconstruction.float().clamp(PROBABILITY_FLOOR, 1.0 - PROBABILITY_FLOOR)
+        each = F.binary_cross_entropy(chances, image.float(), reduction="none")
+    return each.sum(dim=(1, 2, 3))
+
+
+def squared_error(image: Tensor, reconstruction: Tensor) -> Tensor:
+    """Squared error of unit values, summed over each image, float [B]."""
+    return (reconstruction - image).square().sum(dim=(1, 2, 3))
+
+
 def reconstruction_nll(
     image: Tensor,
     reconstruction: Tensor,
@@ -50,6 +76,7 @@ def reconstruction_nll(
     pixel_weights: Tensor,
     features: Sequence[tuple[Tensor, Tensor]] = (),
     feature_weight: float = 0.0,
+    pool: Callable[[Tensor], Tensor] = lambda error: error,
 ) -> Tensor:
     """Calibrated likelihood of pixels, mixed with that of features, nats per image, scalar.
 
@@ -59,12 +86,13 @@ def reconstruction_nll(
         pixel_weights: float [H, W], mean 1: what each place counts for.
         features: Pairs of maps of image and reconstruction; each has a σ of its own.
         feature_weight: Share of the nats that the features speak for, in [0, 1].
+        pool: Makes a mean squared error that of the whole batch, where this is a part of it.
     """
     values = image[0].numel()
     error = (reconstruction - image).square().mean(dim=(0, 1))
-    nll = calibrated_nll((error * pixel_weights).mean(), values)
+    nll = calibrated_nll(pool((error * pixel_weights).mean()), values)
     if not features or feature_weight == 0.0:
         return nll
-    errors = torch.stack([(mine - true).square().mean() for true, mine in features])
+    errors = [pool((mine - true).square().mean()) for true, mine in features]
     feature_nll = torch.stack([calibrated_nll(mse, values) for mse in errors]).mean()
     return (1.0 - feature_weight) * nll + feature_weight * feature_nll

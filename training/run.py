@@ -10,43 +10,32 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import lightning
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from pydantic import BaseModel, ConfigDict
 
 from training.batches import ordered_loader, training_loader
-from training.callbacks import Bar, PlainLines, Sheets, SkipDone, StopOnInterrupt
-from training.data import Dataset, Split
+from training.calibrated import CalibratedModule
 from training.detail import pixel_weights
 from training.flips import common_rows
 from training.judge import Judge, teach
-from training.module import VAEModule
+from training.learnt import learnt_parts
 from training.presets import Preset
+from training.processes import Processes
+from training.textbook import TextbookModule
+from training.trainer import LAST, build_trainer, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from torch import Tensor
 
-    from training.batches import EpochBatches
+    from training.data import Dataset
+    from training.module import VAEModule
+    from training.trainer import Accelerator, Precision
 
-LAST = "checkpoints/last.ckpt"
 CONFIG = "run.json"
-DETAIL_IMAGES = 10_000
-"""So many training images are enough to see where attributes show."""
-
-Accelerator = Literal["auto", "cpu", "gpu"]
-Precision = Literal["auto", "32", "bf16"]
 
 
 class RunError(ValueError):
@@ -66,6 +55,7 @@ class RunConfig(BaseModel):
     images: int
     limit: int | None
     data: str
+    cache: Path | None = None
     init: str | None = None
     torch_version: str
 
@@ -90,6 +80,7 @@ def train(
     source: str,
     seed: int = 0,
     limit: int | None = None,
+    cache: Path | None = None,
     resume: bool = False,
     init: Path | None = None,
     accelerator: Accelerator = "auto",
@@ -100,11 +91,12 @@ def train(
 
     Args:
         preset: The recipe.
-        data: The whole image set; its train part is learnt, its validation part watched.
+        data: The whole image set; the preset says which parts are learnt and watched.
         out: The run folder; new, or with ``resume`` one that `train` has begun.
         source: Where the data came from, for the record.
         seed: Of weights, order and noise.
         limit: The limit that ``data`` was read with, for the record.
+        cache: The cache that ``data`` lies in, for whoever reads it again for this run.
         resume: Go on from the last checkpoint.
         init: Another run, whose averaged weights are where this one begins.
         accelerator: ``auto`` takes a GPU where there is one.
@@ -127,44 +119,47 @@ def train(
         images=len(data),
         limit=limit,
         data=source,
+        cache=cache,
         init=None if init is None else str(init),
         torch_version=torch.__version__,
     )
-    _prepare(out, config, resume=resume)
+    processes = Processes.of_torchrun()
+    shared = {"part": processes.rank, "parts": processes.count}
+    processes.share(preset.batch_size)
+    if processes.first:
+        _prepare(out, config, resume=resume)
     lightning.seed_everything(seed, verbose=False)
-    training, validation = data.part(Split.TRAIN), data.part(Split.VALIDATION)
-    if not len(validation):
-        raise RunError(f"{data.name} has no validation images; give a set of a few hundred or more")
-    loader, order = training_loader(training, preset.batch_size, seed=seed)
-    with _quiet():
-        trainer = _trainer(
-            preset, out, validation, order, accelerator=accelerator, precision=precision
+    training, watched = learnt_parts(preset, data)
+    loader, order = training_loader(training, preset.batch_size, seed=seed, **shared)
+    with quiet():
+        trainer = build_trainer(
+            preset,
+            out,
+            watched,
+            order,
+            processes=processes,
+            accelerator=accelerator,
+            precision=precision,
         )
-    device = trainer.strategy.root_device
-    module = VAEModule(
+    module = _module(
         preset,
+        training,
         seed=seed,
-        pixel_weights=torch.from_numpy(
-            pixel_weights(
-                training.images[:DETAIL_IMAGES],
-                training.labels[:DETAIL_IMAGES],
-                preset.detail_weight,
-            )
-        ),
-        label_rows=torch.from_numpy(common_rows(training.labels)).float(),
-        judge=_judge(preset, training, seed, device, untaught=resume),
+        device=trainer.strategy.root_device,
         steps_per_epoch=len(loader),
+        processes=processes,
+        untaught=resume,
     )
     if init is not None and not resume:
         _begin_from(init, module)
     module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     if compiled:
         module.compile_networks()
-    with _quiet():
+    with quiet():
         trainer.fit(
             module,
             loader,
-            ordered_loader(validation, 4 * preset.batch_size),
+            ordered_loader(watched, 4 * preset.batch_size, **shared),
             ckpt_path=out / LAST if resume else None,
             weights_only=True,
         )
@@ -195,44 +190,12 @@ def load_network(run: Path) -> tuple[RunConfig, VAEModule]:
     except OSError as error:
         raise RunError(f"{run} has no checkpoint yet: {error}") from error
     state: dict[str, Tensor] = checkpoint["state_dict"]
-    preset, image = config.preset, config.preset.image
-    module = VAEModule(
-        preset,
-        seed=config.seed,
-        pixel_weights=torch.ones(image.height, image.width),
-        label_rows=torch.zeros_like(state["label_rows"]),
-        judge=_untaught(preset, len(config.attributes)) if config.attributes else None,
-        steps_per_epoch=1,
-    )
+    module = _empty_module(config, state)
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise RunError(f"the checkpoint in {run} is not of its preset: {error}") from error
     return config, module.eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the trainer says to every caller and that is intended here."""
-    intended = (
-        r".*does not have many workers.*",  # whole batches come from memory
-        r".*The number of training batches.*",  # short runs log seldom
-        r".*module\(s\) in eval mode.*",  # the judge stands still
-        r".*isinstance\(treespec, LeafSpec\).*",  # the trainer's own use of torch
-        r".*`weights_only` was not set.*",
-        r".*Checkpoint directory .* exists.*",  # resumed runs go on in theirs
-        r".*resuming from a checkpoint that ended before the epoch.*",  # `SkipDone` sees to it
-    )
-    logger = logging.getLogger("lightning.pytorch")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in intended:
-                warnings.filterwarnings("ignore", message=message)
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
@@ -257,67 +220,54 @@ def _prepare(out: Path, config: RunConfig, *, resume: bool) -> None:
     (out / CONFIG).write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def _trainer(
+def _module(
     preset: Preset,
-    out: Path,
-    validation: Dataset,
-    order: EpochBatches,
+    training: Dataset,
     *,
-    accelerator: Accelerator,
-    precision: Precision,
-) -> Trainer:
-    gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
-    mixed = precision == "bf16" or (precision == "auto" and gpu)
-    last = out / LAST
-    shown = next(iter(ordered_loader(validation, 512)))
-    callbacks: list[Callback] = [
-        ModelCheckpoint(dirpath=last.parent, filename="last", enable_version_counter=False),
-        SkipDone(order),
-        Sheets(out / "sheets", shown),
-        PlainLines(),
-        StopOnInterrupt(last),
-    ]
-    shown_to_a_person = sys.stderr.isatty()
-    if shown_to_a_person:
-        callbacks.append(Bar())
-    if preset.ema_decay:
-        callbacks.insert(0, WeightAveraging(avg_fn=_moving_average(preset.ema_decay)))
-    return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=1,
-        precision="bf16-mixed" if mixed else "32-true",
-        max_epochs=preset.epochs,
-        callbacks=callbacks,
-        logger=[
-            CSVLogger(out, name="", version=_new_folder(out, "logs")),
-            TensorBoardLogger(out, name="", version="tensorboard"),
-        ],
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=shown_to_a_person,
-        enable_model_summary=False,
-        log_every_n_steps=50,
+    seed: int,
+    device: torch.device,
+    steps_per_epoch: int,
+    processes: Processes,
+    untaught: bool,
+) -> VAEModule:
+    """The preset's objective with fresh weights.
+
+    Its judge is taught, or left untaught where a checkpoint is about to bring its weights.
+    """
+    if preset.textbook is not None:
+        return TextbookModule(
+            preset,
+            preset.textbook,
+            seed=seed,
+            steps_per_epoch=steps_per_epoch,
+            processes=processes,
+        )
+    weights = pixel_weights(training.images, training.labels, preset.detail_weight)
+    return CalibratedModule(
+        preset,
+        seed=seed,
+        pixel_weights=torch.from_numpy(weights),
+        label_rows=torch.from_numpy(common_rows(training.labels)).float(),
+        judge=_judge(preset, training, seed, device, untaught=untaught),
+        steps_per_epoch=steps_per_epoch,
+        processes=processes,
     )
 
 
-def _new_folder(out: Path, name: str) -> str:
-    """``name``, or for a resumed run ``name-2`` and so on: what was logged before is kept."""
-    number, folder = 1, name
-    while (out / folder).exists():
-        number += 1
-        folder = f"{name}-{number}"
-    return folder
-
-
-def _moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """An exponential average that forgets its first steps faster, so that short runs work too."""
-
-    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
-        steps = float(count)
-        keep = min(decay, (1.0 + steps) / (10.0 + steps))
-        return averaged + (current - averaged) * (1.0 - keep)
-
-    return average
+def _empty_module(config: RunConfig, state: dict[str, Tensor]) -> VAEModule:
+    """A module that ``state`` can be loaded into."""
+    preset, image = config.preset, config.preset.image
+    if preset.textbook is not None:
+        return TextbookModule(preset, preset.textbook, seed=config.seed, steps_per_epoch=1)
+    judged = any(name.startswith("judge.") for name in state)
+    return CalibratedModule(
+        preset,
+        seed=config.seed,
+        pixel_weights=torch.ones(image.height, image.width),
+        label_rows=torch.zeros_like(state["label_rows"]),
+        judge=_untaught(preset, len(config.attributes)) if judged else None,
+        steps_per_epoch=1,
+    )
 
 
 def _untaught(preset: Preset, attributes: int) -> Judge:

@@ -48,7 +48,7 @@ def to_images(unit: Tensor) -> NDArray[np.uint8]:
 
 @torch.no_grad()
 def sheet(module: VAEModule, image: Tensor, labels: Tensor) -> NDArray[np.uint8]:
-    """Originals, reconstructions, samples and one shift of each attribute, uint8 [h, w, 3].
+    """Originals, reconstructions, samples and known shifts of each attribute, uint8 [h, w, 3].
 
     Args:
         module: In evaluation mode.
@@ -65,12 +65,13 @@ def sheet(module: VAEModule, image: Tensor, labels: Tensor) -> NDArray[np.uint8]
     some = min(COLUMNS, len(image))
     rows = [to_images(image[:some]), to_images(network.decoder(means[:some]))]
     rows += list(to_images(network.decoder(samples)).reshape(2, COLUMNS, *rows[0].shape[1:]))
-    if labels.shape[1]:
-        directions = module.moments.directions()
+    shifts = module.known_shifts()
+    if shifts is not None:
+        directions, label_rows = shifts
         for attribute in range(labels.shape[1]):
             which = torch.full((some,), attribute, device=labels.device)
-            tie_break = torch.zeros((some, len(module.label_rows)), device=labels.device)
-            target = flipped(labels[:some], which, module.label_rows, tie_break)
+            tie_break = torch.zeros((some, len(label_rows)), device=labels.device)
+            target = flipped(labels[:some], which, label_rows, tie_break)
             moved = means[:some] + (target - labels[:some]) @ directions
             rows.append(to_images(network.decoder(moved)))
     return tile(rows)

@@ -4,6 +4,7 @@ import torch
 
 from tests.support.pictures import pictures
 from training.batches import ordered_loader, to_unit
+from training.draws import Draws
 from training.judge import Judge, balanced_accuracy, disturb, teach
 
 
@@ -21,9 +22,7 @@ def test_judge_learns_the_attributes_and_stands_still() -> None:
 
 def test_disturbed_images_follow_the_seed_and_keep_their_shape() -> None:
     image = torch.rand(3, 1, 16, 16)
-    first, again, other = (
-        disturb(image, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
+    first, again, other = (disturb(image, Draws(seed)) for seed in (1, 1, 2))
     assert first.shape == image.shape
     torch.testing.assert_close(first, again)
     assert not torch.allclose(first, other)
@@ -31,7 +30,7 @@ def test_disturbed_images_follow_the_seed_and_keep_their_shape() -> None:
 
 def test_a_decoder_can_learn_through_the_disturbance() -> None:
     image = torch.rand(2, 3, 16, 16, requires_grad=True)
-    disturb(image, torch.Generator().manual_seed(0)).sum().backward()
+    disturb(image, Draws(0)).sum().backward()
     assert image.grad is not None
     assert image.grad.abs().sum() > 0
 

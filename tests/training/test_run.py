@@ -10,13 +10,14 @@ from lightning.pytorch.callbacks import Callback
 
 from tests.support.pictures import TINY, pictures, without_labels
 from training.callbacks import InterruptedRunError
-from training.presets import PRESETS, Preset
+from training.presets import PRESETS
 from training.run import LAST, RunConfig, RunError, load_network, train
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from training.data import Dataset
+    from training.presets import Preset
 
 DATA = pictures(400)
 
@@ -28,6 +29,11 @@ def _train(out: Path, *, data: Dataset = DATA, preset: Preset = TINY, **options:
 def _weights(run: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = torch.load(run / LAST, weights_only=True)["state_dict"]
     return state
+
+
+def _metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "logs" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
 def _assert_same(one: Path, other: Path) -> None:
@@ -55,9 +61,7 @@ def test_a_run_folder_holds_what_a_person_looks_for(whole: Path) -> None:
         "epoch-002.png",
     ]
     assert list((whole / "tensorboard").glob("events.*"))
-    with (whole / "logs" / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    psnr = [float(row["val/psnr"]) for row in rows if row["val/psnr"]]
+    psnr = [float(row["val/psnr"]) for row in _metrics(whole) if row["val/psnr"]]
     assert len(psnr) == 2
     assert psnr[1] > psnr[0]
 
@@ -76,12 +80,8 @@ class _InterruptAt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-# 11 batches an epoch: in the middle of the first, at its end, in the middle of the second
-@pytest.mark.parametrize("step", [4, 10, 17])
-def test_an_interrupted_run_goes_on_to_the_same_result(
-    whole: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import training.run as module  # noqa: PLC0415
+def _break_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    import training.trainer as module  # noqa: PLC0415
 
     build = module.Sheets
 
@@ -95,14 +95,50 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
         )
         return sheets
 
+    monkeypatch.setattr(module, "Sheets", with_interrupt)
+
+
+# 11 batches an epoch: in the middle of the first, at its end, in the middle of the second
+@pytest.mark.parametrize("step", [4, 10, 17])
+def test_an_interrupted_run_goes_on_to_the_same_result(
+    whole: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "broken"
     with monkeypatch.context() as patch:
-        patch.setattr(module, "Sheets", with_interrupt)
+        _break_at(step, patch)
         with pytest.raises(InterruptedRunError):
             _train(out)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     _train(out, resume=True)
     _assert_same(whole, out)
+
+
+# a step's noise, RMSprop's squares, a plain autoencoder without labels to look at
+@pytest.mark.parametrize("name", ["chollet-mnist-2e", "chollet-mnist-1e", "liu-mnist-ae"])
+def test_a_text_books_run_goes_on_and_logs_the_books_figures(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = PRESETS[name].model_copy(update={"epochs": 2, "batch_size": 32, "learning_rate": 3e-4})
+    data = pictures(150, size=28)
+    _train(tmp_path / "whole", data=data, preset=preset)
+    with monkeypatch.context() as patch:
+        _break_at(5, patch)  # four batches an epoch
+        with pytest.raises(InterruptedRunError):
+            _train(tmp_path / "broken", data=data, preset=preset)
+    _train(tmp_path / "broken", data=data, preset=preset, resume=True)
+    _assert_same(tmp_path / "whole", tmp_path / "broken")
+    rows = _metrics(tmp_path / "whole")
+    variational = not name.endswith("-ae")
+    for part in ("train", "val"):
+        losses = [float(row[f"{part}/book_loss"]) for row in rows if row[f"{part}/book_loss"]]
+        assert losses[1] < losses[0]
+        assert (f"{part}/kl" in rows[0]) == (f"{part}/book_kl" in rows[0]) == variational
+    assert load_network(tmp_path / "whole")[1].network.variational == variational
+    begun = preset.model_copy(update={"epochs": 1, "learning_rate": 1e-9})
+    _train(tmp_path / "next", data=data, preset=begun, init=tmp_path / "whole")
+    after = _weights(tmp_path / "next")
+    for key, value in _weights(tmp_path / "whole").items():
+        torch.testing.assert_close(after[key], value, atol=1e-5, rtol=1e-4)
 
 
 def test_a_loaded_network_is_the_trained_one(whole: Path) -> None:
@@ -123,8 +159,7 @@ def test_pictures_without_labels_train_too(tmp_path: Path) -> None:
 
 def test_mixed_precision_comes_close_to_full(whole: Path, tmp_path: Path) -> None:
     mixed = _train(tmp_path / "mixed", precision="bf16")
-    with (whole / "logs" / "metrics.csv").open() as file:
-        full = [float(row["val/psnr"]) for row in csv.DictReader(file) if row["val/psnr"]]
+    full = [float(row["val/psnr"]) for row in _metrics(whole) if row["val/psnr"]]
     assert mixed["psnr"] == pytest.approx(full[-1], abs=1.0)
     assert {value.dtype for value in _weights(tmp_path / "mixed").values()} <= {
         torch.float32,
@@ -163,19 +198,3 @@ def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
 def test_too_few_images_are_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not fill one batch of 32"):
         _train(tmp_path / "few", data=pictures(30))
-
-
-def test_every_preset_builds_its_network() -> None:
-    from training.models import VAE  # noqa: PLC0415
-
-    for preset in PRESETS.values():
-        image = preset.image
-        network = VAE(
-            channels=image.channels,
-            size=image.height,
-            widths=preset.widths,
-            residual=preset.residual,
-            latent=preset.latent,
-        ).eval()
-        pixels = torch.zeros(1, image.channels, image.height, image.width)
-        assert network.decoder(network.encoder(pixels).mean).shape == pixels.shape

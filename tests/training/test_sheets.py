@@ -8,8 +8,8 @@ from PIL import Image
 
 from tests.support.pictures import pictures
 from training.batches import ordered_loader, to_unit
+from training.calibrated import CalibratedModule
 from training.flips import common_rows
-from training.module import VAEModule
 from training.presets import PRESETS
 from training.sheets import sheet, tile, to_images, write_png
 
@@ -42,7 +42,7 @@ def test_a_sheet_has_a_row_for_each_attribute(tmp_path: Path) -> None:
         }
     )
     data = pictures(40)
-    module = VAEModule(
+    module = CalibratedModule(
         preset,
         seed=0,
         pixel_weights=torch.ones(16, 16),

@@ -1,20 +1,18 @@
-"""The variational autoencoder: two networks and the latent between them.
+"""The variational autoencoder of this project: stride-2 stages, residual blocks, even upsampling.
 
-    image [B, C, H, W] in [0, 1] → encoder → mean, logvar [B, L]
-    z = mean + exp(logvar / 2) · noise → decoder → image [B, C, H, W] in [0, 1]
-
-Random numbers come in as an argument: the network itself is a function.
+image [B, C, H, W] in [0, 1] → encoder → mean, logvar [B, L]
+z [B, L] → decoder → image [B, C, H, W] in [0, 1]
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from training.models.blocks import SLOPE, Residual, Upsample, convolution, upsampling
+from training.models.network import Latent, Network
 
 LOGVAR_LIMIT = 10.0
 """The log-variance is clamped to ±10: beyond, exp() is noise or nothing."""
@@ -22,17 +20,6 @@ LOGVAR_LIMIT = 10.0
 
 RESIDUAL_SIDE = 16
 """Maps up to this size can afford a residual block; larger ones get one convolution."""
-
-
-class Latent(NamedTuple):
-    """What the encoder says of images: q(z|x) = N(mean, exp(logvar)), each float [B, L]."""
-
-    mean: Tensor
-    logvar: Tensor
-
-    def draw(self, noise: Tensor) -> Tensor:
-        """Mean + exp(logvar / 2) · noise, [B, L] (Kingma and Welling 2013, section 2.4)."""
-        return self.mean + torch.exp(0.5 * self.logvar) * noise
 
 
 class Encoder(nn.Module):
@@ -92,7 +79,7 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.stages(latent).float())
 
 
-class VAE(nn.Module):
+class VAE(Network):
     """Encoder and decoder of one preset."""
 
     def __init__(
@@ -103,15 +90,12 @@ class VAE(nn.Module):
         Raises:
             ValueError: The size cannot be halved once per width.
         """
-        super().__init__()
         if size % (1 << len(widths)):
             raise ValueError(
                 f"images of {size} pixels cannot be halved {len(widths)} times (widths {widths}); "
                 f"take a multiple of {1 << len(widths)} or fewer widths"
             )
-        self.encoder = Encoder(
-            channels=channels, size=size, widths=widths, residual=residual, latent=latent
-        )
-        self.decoder = Decoder(
-            channels=channels, size=size, widths=widths, residual=residual, latent=latent
+        super().__init__(
+            Encoder(channels=channels, size=size, widths=widths, residual=residual, latent=latent),
+            Decoder(channels=channels, size=size, widths=widths, residual=residual, latent=latent),
         )
