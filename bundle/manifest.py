@@ -17,6 +17,8 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,2}$")]
 Datatype = Literal["UINT8", "FP32", "INT64"]
+DirectionKind = Literal["mean", "ridge", "lda", "conditional"]
+"""How a direction was found; `training.directions` has the formulas."""
 
 
 class _Frozen(BaseModel):
@@ -52,15 +54,15 @@ class ImageSpec(_Frozen):
     """The images that the encoder takes, and how any other image becomes one.
 
     ``crop``: ``centre`` cuts the largest centred window of the target's aspect, ``pad`` keeps
-    everything and fills the rest with black, ``squash`` keeps everything and lets the aspect go
-    (`bundle.geometry` has the numbers).
+    everything and fills the rest with black, ``place`` does so without ever enlarging, ``squash``
+    keeps everything and lets the aspect go (`bundle.geometry` has the numbers).
     """
 
     height: int = Field(gt=0)
     width: int = Field(gt=0)
     channels: Literal[1, 3]
     resize: Literal["box", "bilinear", "bicubic", "lanczos"]
-    crop: Literal["centre", "pad", "squash"]
+    crop: Literal["centre", "pad", "place", "squash"]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,6 +81,10 @@ class AttributeSpec(_Frozen):
     """One attribute: its row of the directions and what is known of its quality.
 
     Strength 1 moves the mean of the images without the attribute to the mean of those with it.
+    ``direction`` says which reading of "the mean" served this attribute best on images that were
+    not trained on; bundles that do not say have ``ridge``. ``unseen`` says why the figures should
+    not be believed, where judges cannot see the attribute. Without figures nothing was measured,
+    and the range is -1 to 1.
     """
 
     name: str
@@ -86,8 +92,10 @@ class AttributeSpec(_Frozen):
     unit: str
     positives: int = Field(ge=0)
     negatives: int = Field(ge=0)
+    direction: DirectionKind = "ridge"
     useful_range: tuple[float, float]
     quality: dict[str, float]
+    unseen: str = ""
 
 
 class FileSpec(_Frozen):
@@ -141,6 +149,14 @@ class Manifest(_Frozen):
     documents: tuple[FileSpec, ...]
     parity: Parity
     training: Training
+    evaluation: dict[str, float] = Field(
+        default_factory=dict, description="The summary of evaluation.json, one number a name."
+    )
+
+    @property
+    def variational(self) -> bool:
+        """Whether the encoder says how sure it is (``logvar``); a plain autoencoder does not."""
+        return any(output.name == "logvar" for output in self.graphs.encoder.outputs)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -103,9 +103,7 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     Raises:
         BundleError: The version exists already, or files and manifest do not agree.
     """
-    target = root / manifest.version
-    if target.exists():
-        raise BundleError(f"{target} exists already; a version is never overwritten")
+    target = free_folder(root, manifest.version)
     root.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
     try:
@@ -121,6 +119,18 @@ def write_bundle(root: Path, manifest: Manifest, files: Mapping[str, bytes]) -> 
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+    return target
+
+
+def free_folder(root: Path, version: str) -> Path:
+    """Where ``version`` of the model in ``root`` would be written.
+
+    Raises:
+        BundleError: It is there already.
+    """
+    target = root / version
+    if target.exists():
+        raise BundleError(f"{target} exists already; a version is never overwritten")
     return target
 
 

@@ -1,100 +1,137 @@
 """The model card: what a person should know before using the bundle, as Markdown.
 
-facts → text; nothing is measured here
+facts, evaluation → text; nothing is measured here
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from export.tables import attribute_rows, figure_rows, ladder_rows, table
+from training.evaluation.quality import GATES, failed_gates
+from training.learnt import note
+
 if TYPE_CHECKING:
-    from bundle.manifest import AttributeSpec, ImageSpec, Parity, Training
-    from training.run import RunConfig
+    from collections.abc import Iterator
 
-SUSPECT = 0.8
-"""An attribute with less than this share added, removed or kept is named as a limit."""
+    from bundle.manifest import ImageSpec
+    from export.describe import Facts
+    from training.evaluation.result import Evaluation
 
 
-def card(
-    *,
-    name: str,
-    version: str,
-    licence: str,
-    config: RunConfig,
-    training: Training,
-    attributes: tuple[AttributeSpec, ...],
-    parity: Parity,
-) -> str:
-    """The text of ``card.md``."""
-    image, metrics = config.preset.image, training.metrics
+def card(facts: Facts, evaluation: Evaluation | None) -> str:
+    """The text of ``card.md``; without an evaluation it says that nothing was measured."""
+    preset, training = facts.config.preset, facts.training
+    kind = "variational autoencoder" if facts.variational else "plain autoencoder"
+    source = f" After {preset.source}." if preset.source else ""
     parts = [
-        f"# {name}, version {version}\n",
-        f"A variational autoencoder for images of {_size(image)}, with "
-        f"{config.preset.latent} latents. Preset `{training.preset}`: {config.preset.summary}.\n",
+        f"# {facts.name}, version {facts.version}\n",
+        f"A {kind} for images of {_size(preset.image)}, with {preset.latent} latents. "
+        f"Preset `{training.preset}`: {preset.summary}.{source}\n",
         "![originals, reconstructions, samples, attributes](samples.png)\n",
         "Rows of the picture: held-out originals; their reconstructions; two rows drawn from the "
         "fitted prior; then one row for each attribute, in the order of the table: each pair of "
         "columns is one image without the attribute and with it.\n",
         "## Data and licence\n",
         f"{training.images} training images of `{training.dataset}`, {training.epochs} epochs. "
-        f"{licence}.\n",
+        f"{facts.licence}.\n",
         "## Figures on held-out images\n",
-        "| figure | value |\n|---|---|",
-        f"| images | {metrics['images']:.0f} |",
-        f"| reconstruction, PSNR per image, averaged | {metrics['psnr']:.2f} dB |",
-        f"| reconstruction, mean squared error of values in [0, 1] | {metrics['mse']:.5f} |",
-        f"| rate, KL to N(0, I) | {metrics['kl']:.1f} nats |",
-        f"| active latents | {metrics['active_units']:.0f} of {config.preset.latent} |",
-        f"| worst difference of the graphs from the network | {_worst(parity)} |\n",
+        table(("figure", "value"), figure_rows(facts, evaluation)),
     ]
-    if attributes:
-        parts += [
-            "## Attributes\n",
-            "Strength 1 is the difference between the mean latents without and with the attribute. "
-            "All shares are the verdicts of a judge that training never met, on held-out images. "
-            "*Judged*: balanced accuracy on real images, the most that the others can reach. "
-            "*Kept*: the same on reconstructions. *Added* and *removed*: images that show it at "
-            "strength 1, or no longer show it at -1. *Others*: verdicts on all other attributes "
-            "that stay.\n",
-            "| attribute | judged | kept | added | removed | others | useful range |",
-            "|---|---|---|---|---|---|---|",
-            *(_row(attribute) for attribute in attributes),
-            "",
-        ]
-    parts += ["## Known limits\n", *(f"- {limit}" for limit in _limits(image, attributes)), ""]
-    return "\n".join(parts)
+    if facts.attributes:
+        parts += ["## Attributes\n", *_attributes(facts, evaluation)]
+    if evaluation is not None:
+        parts += ["## Samples\n", *_samples(evaluation)]
+    limits = (f"- {limit}" for limit in _limits(facts, evaluation))
+    return "\n".join([*parts, "## Known limits\n", *limits, ""])
 
 
-def _row(attribute: AttributeSpec) -> str:
-    figures = " | ".join(
-        f"{attribute.quality[name]:.3f}"
-        for name in ("judged", "kept", "added", "removed", "others_kept")
+def _attributes(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
+    yield (
+        "Strength 1 is the difference between the mean latents without and with the attribute, in "
+        "the reading that did best on validation images (*direction*).\n"
     )
-    low, high = attribute.useful_range
-    return f"| {attribute.name} | {figures} | {low:g} to {high:g} |"
+    if evaluation is None or not evaluation.shifts:
+        names = ", ".join(f"{a.name} ({a.positives} images)" for a in facts.attributes)
+        yield f"Nothing was measured of {names}.\n"
+        return
+    yield (
+        "All figures are the verdicts of two judges that training never met, the worse of both, "
+        "on held-out images. *Judged*: balanced accuracy on real images, the most that others can "
+        "reach. *Kept*: the same on reconstructions. *Added*: images without it that show it at "
+        "strength 1, relative to the reconstructions that do. *Removed*: images with it that no "
+        "longer show it at -1. *Closed*: part of the judged gap between both groups that "
+        "strength 1 closes. *Leak*: what other attributes move, relative to that. *Monotone*: "
+        "images that never show it less at a higher strength. *Itself*: images whose nearest "
+        "reconstruction, beside the attribute, is still their own. *Range*: strengths at which the "
+        "verdicts on other attributes stay.\n"
+    )
+    yield table(
+        (
+            "attribute",
+            "direction",
+            *("judged", "kept", "added", "removed", "closed", "leak", "monotone", "itself"),
+            "range",
+        ),
+        attribute_rows(facts.attributes, evaluation.shifts),
+    )
+    failed = [(shift.name, failed_gates(shift)) for shift in evaluation.shifts]
+    wanted = ", ".join(_gate(*gate) for gate in GATES)
+    passed = sum(not gates for _, gates in failed)
+    yield f"{passed} of {len(failed)} attributes have all that is wanted ({wanted}).\n"
+    yield from (f"- {name}: {'; '.join(gates)}." for name, gates in failed if gates)
+    if passed < len(failed):
+        yield ""
 
 
-def _limits(image: ImageSpec, attributes: tuple[AttributeSpec, ...]) -> list[str]:
-    limits = [
-        f"Every image becomes {_size(image)}: what is smaller than a pixel there is lost.",
-        "The model knows only images like those it was trained on. Anything else is "
-        "reconstructed as the nearest thing it knows.",
-    ]
-    weak = [
-        attribute.name
-        for attribute in attributes
-        if min(attribute.quality[name] for name in ("kept", "added", "removed")) < SUSPECT
-    ]
-    if weak:
-        limits.append(f"Weak attributes (a share below {SUSPECT}): {', '.join(weak)}.")
-    return limits
+def _samples(evaluation: Evaluation) -> Iterator[str]:
+    yield (
+        "Distance of sets of images from as many held-out images, smaller is nearer: Fréchet (FD) "
+        "and kernel (KID) distance in features of the first judge, and of a network of chance. No "
+        "figure elsewhere compares with them. Training images are the floor, reconstructions what "
+        "no prior can pass. *Precision*: samples inside the manifold of the held-out images. "
+        "*Coverage*: held-out images that samples come near to.\n"
+    )
+    for ladder in evaluation.ladders:
+        columns = (f"FD-{ladder.extractor}", "KID", "precision", "recall", "density", "coverage")
+        yield table((f"{ladder.images} images", *columns), ladder_rows(ladder))
+        if not ladder.enough:
+            yield (
+                f"{ladder.images} images are few for {ladder.features} features: these FDs compare "
+                "with each other only.\n"
+            )
+
+
+def _limits(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
+    preset = facts.config.preset
+    yield f"Every image becomes {_size(preset.image)}: what is smaller than a pixel there is lost."
+    yield (
+        "The model knows only images like those it was trained on. Anything else is reconstructed "
+        "as the nearest thing it knows."
+    )
+    if not facts.variational:
+        yield (
+            "It is a plain autoencoder: it has no prior N(0, I) and no log-variance. Samples come "
+            "from the prior that was fitted to its latents, and from no other."
+        )
+    if preset.learns_from == "all":
+        yield "It learnt from every image of the set: no figure here is of images new to it."
+    elif note(preset):
+        yield "It learnt from validation images too; only the test images here are new to it."
+    if evaluation is None:
+        yield "Nothing but reconstruction was measured when it was exported."
+        return
+    if evaluation.options.quick:
+        yield "Its figures were taken in a hurry, on few images."
+    for left_out in evaluation.left_out:
+        yield f"Not measured: {left_out.what}; {left_out.why}."
+
+
+def _gate(name: str, least: float, most: float) -> str:
+    if least == -float("inf"):
+        return f"{name} at most {most:g}"
+    return f"{name} at least {least:g}" if most == float("inf") else f"{name} {least:g} to {most:g}"
 
 
 def _size(image: ImageSpec) -> str:
     return f"{image.height} × {image.width} pixels, {'colour' if image.channels > 1 else 'grey'}"
-
-
-def _worst(parity: Parity) -> str:
-    relative = max(max(row.encoder_relative, row.decoder_relative) for row in parity.worst)
-    levels = max(row.decoder_grey_levels for row in parity.worst)
-    return f"{relative:.1e} relative, {levels} grey levels after rounding"

@@ -1,50 +1,55 @@
 """A training run becomes a model bundle.
 
-run folder, its data → network → graphs, parity · means → directions, prior
-held-out images → figures, quality → card, pictures → manifest → bundle, by one rename
+run folder, its data → network → graphs, parity · means → prior, directions of each kind
+validation images → the kind that serves each attribute best · test images → evaluation
+→ card, pictures → manifest → bundle, by one rename; evaluation.json also into the run folder
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
-from bundle import Manifest, write_bundle
-from bundle.manifest import (
-    AttributeSpec,
-    FileSpec,
-    Graphs,
-    GraphSpec,
-    LatentSpec,
-    TensorSpec,
-    Training,
-)
-from bundle.store import pack_directions, sha256, versions
+from bundle import write_bundle
+from bundle.manifest import Training
+from bundle.store import free_folder, pack_directions, versions
 from export.card import card
+from export.choose import ridge_alone
+from export.describe import DIRECTIONS, Facts, Identity, attribute_specs, epochs, manifest
 from export.figures import encoder_means, held_out_figures
-from export.graphs import OPSET, decoder_graph, encoder_graph
+from export.graph_model import GraphBytes, GraphModel
+from export.graphs import decoder_graph, encoder_graph
+from export.measure import Parts, measure
 from export.parity import BATCH_SIZES, check_parity
 from export.pictures import samples_picture, strip_picture
 from export.prior import fit_prior
-from export.quality import attribute_quality, reporting_judge
 from training.data import Split, load
-from training.directions import ridge_directions
-from training.run import RunConfig, RunError, load_network
+from training.evaluation.evaluation import quiet, too_few
+from training.evaluation.options import EvaluationOptions
+from training.learnt import learnt_parts
+from training.run import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bundle.manifest import ImageSpec
-    from export.quality import AttributeQuality
+    from bundle.manifest import Parity
+    from training.data import Dataset
+    from training.data.progress import Progress
+    from training.models import Network
+    from training.run import RunConfig
 
-DOCUMENTS = ("card.md", "samples.png", "strip.png")
+EVALUATION = "evaluation.json"
 MAX_MEANS = 30_000
 """So many training images are enough for directions and prior."""
-UNIT = "difference between the mean latents without and with it, other attributes held fixed"
+EVALUATE_COUNT = 1000
+"""Test images that are looked at, unless told otherwise."""
+JUDGE_STEPS = 300
+JUDGE_SEED = 1000
+"""Added to the seed of the run: the judge that trained the network had that one plus 1."""
 
 
 class ExportError(ValueError):
@@ -58,14 +63,19 @@ class ExportOptions:
     Attributes:
         version: None takes the next whole number.
         licence: Of the bundle; None takes the data's.
-        seed: Of judge and prior.
-        judge_steps: Batches that the reporting judge learns from.
+        seed: Of judges, prior and evaluation.
+        judge_steps: Batches that each reporting judge learns from.
+        evaluate_count: Test images that are evaluated; 0 measures no attribute, leaves every
+            direction to ridge regression, and writes no ``evaluation.json``.
+        quick: Look at less of everything that is measured.
     """
 
     version: str | None = None
     licence: str | None = None
     seed: int = 0
-    judge_steps: int = 400
+    judge_steps: int = JUDGE_STEPS
+    evaluate_count: int = EVALUATE_COUNT
+    quick: bool = False
 
 
 def export_run(
@@ -74,6 +84,8 @@ def export_run(
     data_path: Path | None,
     options: ExportOptions,
     say: Callable[[str], object],
+    *,
+    progress: Callable[[str], Progress] = quiet,
 ) -> Path:
     """Export the run in folder ``run`` as ``root/<version>``.
 
@@ -81,116 +93,120 @@ def export_run(
         run: From `training.run.train`.
         root: The model's folder; its name becomes the bundle's.
         data_path: The image set; None takes the one that the run was trained on.
-        options: Version, licence, seed.
+        options: Version, licence, seed, how much is measured.
         say: Is told what is being done, a line at a time.
+        progress: Makes the progress of a part from its label.
 
     Returns:
         The bundle's folder.
 
     Raises:
         ExportError: The data are not those of the run, or too few.
-        RunError, DataError, BundleError, ParityError: As their names say.
+        RunError, DataError, BundleError, ParityError, EvaluationError: As their names say.
+        pydantic.ValidationError: Name or version are not those of a bundle.
     """
     config, module = load_network(run)
-    network, image = module.network, config.preset.image
+    network = module.network
+    evaluated = _evaluation_options(options, config.seed)
+    version = options.version or _next_version(root)
+    # What is refused is better known before minutes of measuring.
+    Identity(name=root.name, version=version)
+    free_folder(root, version)
     say(f"reading {data_path or config.data}")
-    data = load(data_path or Path(config.data), image, limit=config.limit)
+    data = _data(config, data_path)
+    parts = _parts(config, data)
+    if evaluated is not None and (few := too_few(parts.training, parts.test)):
+        say(f"nothing is measured: {few}")
+        evaluated = None
+    say("writing the graphs and comparing them with the network")
+    files, parity = _graphs(network, config, parts.test)
+    say("fitting the prior")
+    means = encoder_means(network, parts.training, MAX_MEANS)
+    prior = fit_prior(means, seed=options.seed)
+    labels = parts.training.labels
+    if evaluated is None:
+        choice, evaluation = ridge_alone(labels[: len(means)], means), None
+    else:
+        choice, evaluation = measure(
+            GraphModel(GraphBytes(files["encoder.onnx"], files["decoder.onnx"])),
+            parts,
+            means,
+            prior,
+            options=evaluated,
+            name=f"{root.name} {version}",
+            say=say,
+            progress=progress,
+        )
+        files[EVALUATION] = (evaluation.model_dump_json(indent=2) + "\n").encode()
+    facts = Facts(
+        name=root.name,
+        version=version,
+        licence=options.licence or config.licence,
+        config=config,
+        variational=network.variational,
+        attributes=attribute_specs(
+            data.attributes, labels, choice, evaluation.shifts if evaluation else ()
+        ),
+        parity=parity,
+        training=Training(
+            preset=config.preset.name,
+            dataset=data.name,
+            images=len(parts.training),
+            epochs=epochs(config),
+            metrics=held_out_figures(network, parts.test),
+        ),
+        evaluation=evaluation.summary() if evaluation else {},
+    )
+    say("drawing the pictures and writing the bundle")
+    files[DIRECTIONS] = pack_directions(choice.directions, prior)
+    files["samples.png"] = samples_picture(network, parts.test, choice.directions, prior)
+    files["strip.png"] = strip_picture(network, parts.test, choice.directions)
+    files["card.md"] = card(facts, evaluation).encode()
+    written = write_bundle(root, manifest(facts, files), files)
+    if evaluation is not None:
+        (run / EVALUATION).write_bytes(files[EVALUATION])
+    return written
+
+
+def _evaluation_options(options: ExportOptions, seed: int) -> EvaluationOptions | None:
+    if options.evaluate_count == 0:
+        return None
+    asked = EvaluationOptions(
+        count=options.evaluate_count,
+        seed=seed + JUDGE_SEED + options.seed,
+        judge_steps=options.judge_steps,
+    )
+    return asked.cut_down() if options.quick else asked
+
+
+def _data(config: RunConfig, path: Path | None) -> Dataset:
+    where = path or Path(config.data)
+    data = load(where, config.preset.image, limit=config.limit, cache=config.cache)
     if data.attributes != config.attributes:
         raise ExportError(
             f"the data have attributes {data.attributes}, the run was trained with "
             f"{config.attributes}; give the folder it was trained on with --data"
         )
-    training, test = data.part(Split.TRAIN), data.part(Split.TEST)
-    if len(test) < max(BATCH_SIZES):
+    return data
+
+
+def _parts(config: RunConfig, data: Dataset) -> Parts:
+    """What was learnt, and the parts that choose and report."""
+    test = data.part(Split.TEST)
+    if not len(test):
         raise ExportError(
-            f"{data.name} has {len(test)} test images, but {max(BATCH_SIZES)} are needed"
+            f"none of the {len(data)} images of {data.name} is a test image; give more images"
         )
-    say("writing the graphs and comparing them with the network")
-    encoder = encoder_graph(network, image)
-    decoder = decoder_graph(network, config.preset.latent)
-    parity = check_parity(network, encoder, decoder, test.images, latent=config.preset.latent)
-    say("fitting directions and prior")
-    means = encoder_means(network, training, MAX_MEANS)
-    directions = ridge_directions(training.labels[: len(means)], means)
-    prior = fit_prior(means, seed=options.seed)
-    say("measuring on held-out images")
-    figures = held_out_figures(network, test)
-    qualities: list[AttributeQuality] = []
-    if data.attributes:
-        seed = config.seed + 1000 + options.seed
-        judge = reporting_judge(training, seed=seed, steps=options.judge_steps)
-        qualities = attribute_quality(network, directions, judge, training, test)
-    attributes = tuple(
-        AttributeSpec(
-            name=name,
-            row=row,
-            unit=UNIT,
-            positives=int(training.labels[:, row].sum()),
-            negatives=int((~training.labels[:, row]).sum()),
-            useful_range=quality.useful_range,
-            quality=quality.figures(),
-        )
-        for row, (name, quality) in enumerate(zip(data.attributes, qualities, strict=True))
-    )
-    files = {
-        "encoder.onnx": _checked(encoder),
-        "decoder.onnx": _checked(decoder),
-        "directions.npz": pack_directions(directions, prior),
-        "samples.png": samples_picture(network, test, directions, prior),
-        "strip.png": strip_picture(network, test, directions),
-    }
-    version = options.version or _next_version(root)
-    epochs = _epochs(config)
-    facts = Training(
-        preset=config.preset.name,
-        dataset=data.name,
-        images=len(training),
-        epochs=epochs,
-        metrics=figures,
-    )
-    licence = options.licence or config.licence
-    text = card(
-        name=root.name,
-        version=version,
-        licence=licence,
-        config=config,
-        training=facts,
-        attributes=attributes,
-        parity=parity,
-    )
-    files["card.md"] = text.encode()
-    manifest = Manifest(
-        name=root.name,
-        version=version,
-        created=datetime.now(UTC).replace(microsecond=0),
-        licence=licence,
-        provenance=(
-            f"trained by latentserve, preset {config.preset.name}, seed {config.seed}, "
-            f"torch {config.torch_version}, on {data.name}"
-            + (", begun from the weights of an earlier run" if config.init else "")
-        ),
-        graphs=_graphs(files, image, config.preset.latent),
-        image=image,
-        latent=LatentSpec(dimension=config.preset.latent),
-        attributes=attributes,
-        directions=FileSpec(file="directions.npz", sha256=sha256(files["directions.npz"])),
-        documents=tuple(FileSpec(file=name, sha256=sha256(files[name])) for name in DOCUMENTS),
-        parity=parity,
-        training=facts,
-    )
-    return write_bundle(root, manifest, files)
+    return Parts(learnt_parts(config.preset, data)[0], data.part(Split.VALIDATION), test)
 
 
-def _epochs(config: RunConfig) -> int:
-    """Epochs of the run and of those it began from, as far as they are still there."""
-    epochs = config.preset.epochs
-    while config.init is not None:
-        try:
-            config = RunConfig.read(Path(config.init))
-        except RunError:
-            break
-        epochs += config.preset.epochs
-    return epochs
+def _graphs(network: Network, config: RunConfig, test: Dataset) -> tuple[dict[str, bytes], Parity]:
+    """Both files, checked, and how far they are from the network."""
+    preset = config.preset
+    encoder, decoder = encoder_graph(network, preset.image), decoder_graph(network, preset.latent)
+    shown = test.images[np.arange(max(BATCH_SIZES)) % len(test)]
+    parity = check_parity(network, encoder, decoder, shown, latent=preset.latent)
+    return {"encoder.onnx": _checked(encoder), "decoder.onnx": _checked(decoder)}, parity
 
 
 def _checked(model: onnx.ModelProto) -> bytes:
@@ -201,23 +217,3 @@ def _checked(model: onnx.ModelProto) -> bytes:
 def _next_version(root: Path) -> str:
     present = [int(version.split(".")[0]) for version in versions(root)]
     return str(max(present, default=0) + 1)
-
-
-def _graphs(files: dict[str, bytes], image: ImageSpec, latent: int) -> Graphs:
-    pictures = TensorSpec(name="image", datatype="UINT8", shape=(-1, *image.shape))
-    vectors = {
-        name: TensorSpec(name=name, datatype="FP32", shape=(-1, latent))
-        for name in ("mean", "logvar", "latent")
-    }
-
-    def graph(
-        file: str, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
-    ) -> GraphSpec:
-        return GraphSpec(
-            file=file, sha256=sha256(files[file]), opset=OPSET, inputs=inputs, outputs=outputs
-        )
-
-    return Graphs(
-        encoder=graph("encoder.onnx", (pictures,), (vectors["mean"], vectors["logvar"])),
-        decoder=graph("decoder.onnx", (vectors["latent"],), (pictures,)),
-    )

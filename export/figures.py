@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from training.data import Dataset
-    from training.models import VAE
+    from training.models import Network
 
 BATCH = 256
 ACTIVE_VARIANCE = 0.01
@@ -25,7 +25,7 @@ ACTIVE_VARIANCE = 0.01
 
 
 @torch.no_grad()
-def encoder_means(network: VAE, data: Dataset, count: int) -> NDArray[np.float32]:
+def encoder_means(network: Network, data: Dataset, count: int) -> NDArray[np.float32]:
     """The means of the first ``count`` images of ``data`` (all, if there are fewer): [N, L]."""
     means: list[NDArray[np.float32]] = []
     for pixels, _ in ordered_loader(data, BATCH):
@@ -36,12 +36,12 @@ def encoder_means(network: VAE, data: Dataset, count: int) -> NDArray[np.float32
 
 
 @torch.no_grad()
-def held_out_figures(network: VAE, data: Dataset) -> dict[str, float]:
+def held_out_figures(network: Network, data: Dataset) -> dict[str, float]:
     """Figures on ``data``; every mean is over images.
 
     Returns:
-        ``psnr`` (dB, per image, then averaged), ``mse`` (of unit values), ``kl`` (nats),
-        ``active_units`` (latents), ``images``.
+        ``psnr`` (dB, per image, then averaged), ``mse`` (of unit values), ``kl`` (nats; not of a
+        plain autoencoder), ``active_units`` (latents), ``images``.
     """
     psnr, mse, kl, means = [], [], [], []
     for pixels, _ in ordered_loader(data, BATCH):
@@ -52,10 +52,12 @@ def held_out_figures(network: VAE, data: Dataset) -> dict[str, float]:
         mse.append(error)
         kl.append(kl_divergence(latent))
         means.append(latent.mean)
-    return {
+    figures = {
         "psnr": round(float(torch.cat(psnr).mean()), 3),
         "mse": round(float(torch.cat(mse).mean()), 6),
-        "kl": round(float(torch.cat(kl).mean()), 2),
         "active_units": int((torch.cat(means).var(dim=0) > ACTIVE_VARIANCE).sum()),
         "images": len(data),
     }
+    if network.variational:
+        figures["kl"] = round(float(torch.cat(kl).mean()), 2)
+    return figures

@@ -1,6 +1,6 @@
 """The trained network as what is served: convolutions alone.
 
-    Upsample + BatchNorm → ConvTranspose2d · Conv2d + BatchNorm → Conv2d
+    Upsample + BatchNorm → ConvTranspose2d · Conv2d, Linear + BatchNorm → Conv2d, Linear
 
 Exact up to float rounding; parity is measured after it, against the network before it.
 """
@@ -11,7 +11,7 @@ import copy
 
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from training.models.blocks import Upsample, fold_upsample
 
@@ -49,9 +49,12 @@ def _transposed(upsample: Upsample) -> nn.ConvTranspose2d:
 def _fold_normalisation(chain: nn.Sequential) -> None:
     for place in range(len(chain) - 1):
         layer, norm = chain[place], chain[place + 1]
-        if not isinstance(norm, nn.BatchNorm2d):
+        if isinstance(norm, nn.BatchNorm1d) and isinstance(layer, nn.Linear):
+            chain[place] = fuse_linear_bn_eval(layer, norm)
+        elif not isinstance(norm, nn.BatchNorm2d):
             continue
-        if isinstance(layer, nn.ConvTranspose2d):
+        # A layer that pads or crops by itself stays what it is: only its numbers change.
+        elif isinstance(layer, nn.ConvTranspose2d):
             chain[place] = fuse_conv_bn_eval(layer, norm, transpose=True)
         elif isinstance(layer, nn.Conv2d):
             chain[place] = fuse_conv_bn_eval(layer, norm)

@@ -3,7 +3,7 @@
     image uint8 [N, H, W, C] → scale, layout → encoder → mean, logvar float32 [N, L]
     latent float32 [N, L] → decoder → scale, round, layout → image uint8 [N, H, W, C]
 
-The batch axis is dynamic. Random numbers stay outside.
+The batch axis is dynamic. Random numbers stay outside. A plain autoencoder has no logvar output.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import onnx
 
     from bundle.manifest import ImageSpec
-    from training.models import VAE
+    from training.models import Network
 
 OPSET = 20
 ROUNDING = "Round"
@@ -32,21 +32,21 @@ ROUNDING = "Round"
 class EncoderGraph(nn.Module):
     """The encoder as it is served."""
 
-    def __init__(self, network: VAE) -> None:
+    def __init__(self, network: Network) -> None:
         """Folded copy of the encoder of ``network``."""
         super().__init__()
         self.encoder = fold(network.encoder)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [N, H, W, C] → mean, logvar float32 [N, L]."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """uint8 [N, H, W, C] → mean, and logvar if there is one, float32 [N, L]."""
         mean, logvar = self.encoder(image.permute(0, 3, 1, 2).float() * (1.0 / GREY_LEVELS))
-        return mean, logvar
+        return (mean,) if logvar is None else (mean, logvar)
 
 
 class DecoderGraph(nn.Module):
     """The decoder as it is served."""
 
-    def __init__(self, network: VAE) -> None:
+    def __init__(self, network: Network) -> None:
         """Folded copy of the decoder of ``network``."""
         super().__init__()
         self.decoder = fold(network.decoder)
@@ -57,13 +57,18 @@ class DecoderGraph(nn.Module):
         return grey.to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def encoder_graph(network: VAE, image: ImageSpec) -> onnx.ModelProto:
+def encoder_outputs(network: Network) -> tuple[str, ...]:
+    """Names of the encoder's outputs, in their order."""
+    return ("mean", "logvar") if network.variational else ("mean",)
+
+
+def encoder_graph(network: Network, image: ImageSpec) -> onnx.ModelProto:
     """The encoder's graph of ``network``, which must be in evaluation mode."""
     example = torch.zeros((2, *image.shape), dtype=torch.uint8)
-    return _export(EncoderGraph(network), example, "image", ["mean", "logvar"])
+    return _export(EncoderGraph(network), example, "image", list(encoder_outputs(network)))
 
 
-def decoder_graph(network: VAE, latent: int) -> onnx.ModelProto:
+def decoder_graph(network: Network, latent: int) -> onnx.ModelProto:
     """The decoder's graph of ``network``, which must be in evaluation mode."""
     return _export(DecoderGraph(network), torch.zeros((2, latent)), "latent", ["image"])
 

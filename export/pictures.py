@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bundle import Prior
     from training.data import Dataset
-    from training.models import VAE
+    from training.models import Network
 
 COLUMNS = 12
 SAMPLE_ROWS = 2
@@ -33,7 +33,7 @@ STRIP_ROWS = 3
 
 @torch.no_grad()
 def samples_picture(
-    network: VAE, test: Dataset, directions: NDArray[np.float32], prior: Prior
+    network: Network, test: Dataset, directions: NDArray[np.float32], prior: Prior
 ) -> bytes:
     """PNG bytes: two rows of originals and reconstructions, two of samples, one per attribute.
 
@@ -62,7 +62,7 @@ def samples_picture(
 
 
 @torch.no_grad()
-def strip_picture(network: VAE, test: Dataset, directions: NDArray[np.float32]) -> bytes:
+def strip_picture(network: Network, test: Dataset, directions: NDArray[np.float32]) -> bytes:
     """PNG bytes: for some attributes one row, an image without it as it was, rebuilt, slid to it.
 
     Columns: original, reconstruction, then strengths 0.25 to 1.

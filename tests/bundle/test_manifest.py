@@ -28,6 +28,16 @@ def test_a_manifest_survives_json() -> None:
     assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
+def test_a_manifest_written_before_kinds_and_evaluation_is_read() -> None:
+    old = document()
+    del old["evaluation"]
+    for attribute in old["attributes"]:
+        del attribute["direction"], attribute["unseen"]
+    manifest = Manifest.model_validate(old)
+    assert manifest.evaluation == {}
+    assert {(a.direction, a.unseen) for a in manifest.attributes} == {("ridge", "")}
+
+
 def test_the_image_shape_is_height_width_channels() -> None:
     manifest = tiny_bundle_content(height=8, width=12, channels=1)[0]
     assert manifest.image.shape == (8, 12, 1)
@@ -52,6 +62,8 @@ def test_the_image_shape_is_height_width_channels() -> None:
         {"graphs__decoder__sha256": "0" * 63},
         {"directions__sha256": "G" * 64},
         {"attributes__0__row": -1},
+        {"attributes__0__direction": "median"},
+        {"evaluation": {"psnr": "high"}},
         {"created": "yesterday"},
     ],
     ids=str,

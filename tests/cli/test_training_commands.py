@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from training import presets
 if TYPE_CHECKING:
     from pathlib import Path
 
-QUICK = ["--judge-steps", "30"]
+QUICK = ["--quick", "--judge-steps", "30", "--evaluate-count", "40"]
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +91,42 @@ def test_a_run_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "is not a training run" in capsys.readouterr().err
 
 
-def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_presets_are_listed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["presets"]) == 0
-    assert capsys.readouterr().out.split()[:4] == ["tiny", "16×16×1", "4", "latents"]
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["tiny", "16×16×1", "4"]
+    monkeypatch.undo()
+    assert main(["presets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    (liu,) = (line for line in lines if line.startswith("liu-glasses-256"))
+    assert "256×256×3" in liu
+    assert "31.7M + 31.6M" in liu
+    assert "Liu, ch. 7" in liu
+    assert "source: Liu, Learn Generative AI with PyTorch" in lines
+
+
+def test_presets_for_programs_are_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert main(["presets", "--json"]) == 0
+    for shown in json.loads(capsys.readouterr().out):
+        counts = shown.pop("parameters")
+        assert presets.Preset.model_validate(shown) == presets.PRESETS[shown["name"]]
+        if shown["name"] == "foster-fashion-ae":
+            assert counts == {"encoder": 96_770, "decoder": 246_273}
+
+
+def test_a_network_that_does_not_fit_is_said_before_images_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    image = '{"height": 48, "width": 48, "channels": 3, "resize": "box", "crop": "centre"}'
+    words = ["train", "--preset", "foster-faces-64", "--set", f"image={image}"]
+    assert main([*words, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "run")]) == 1
+    assert "written for images of 64×64×3, not 48×48×3" in capsys.readouterr().err
 
 
 def test_faces_are_drawn_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

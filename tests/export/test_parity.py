@@ -7,7 +7,8 @@ import torch
 from bundle.manifest import ImageSpec
 from export.graphs import decoder_graph, encoder_graph
 from export.parity import BATCH_SIZES, ParityError, check_parity
-from training.models import VAE
+from training.models import VAE, build_network
+from training.presets import PRESETS
 
 SPEC = ImageSpec(height=16, width=16, channels=3, resize="box", crop="centre")
 
@@ -27,3 +28,13 @@ def test_graphs_of_the_network_pass_and_those_of_another_fail() -> None:
     assert all(row.decoder_grey_levels <= 1 for row in parity.worst)
     with pytest.raises(ParityError, match="at batch 1 the graphs differ"):
         check_parity(_network(1), encoder, decoder, images, latent=4)
+
+
+def test_a_plain_autoencoder_has_a_mean_alone() -> None:
+    preset = PRESETS["liu-mnist-ae"]
+    network = build_network(preset).eval()
+    encoder, decoder = encoder_graph(network, preset.image), decoder_graph(network, preset.latent)
+    assert [output.name for output in encoder.graph.output] == ["mean"]
+    images = np.random.default_rng(0).integers(0, 256, (32, 28, 28, 1), dtype=np.uint8)
+    parity = check_parity(network, encoder, decoder, images, latent=preset.latent)
+    assert max(row.encoder_relative for row in parity.worst) <= 1e-4

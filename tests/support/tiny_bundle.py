@@ -56,7 +56,8 @@ def write_tiny_bundle(
     latent: int = 4,
     name: str = "tiny",
     version: str = "1",
-    crop: Literal["centre", "pad", "squash"] = "centre",
+    crop: Literal["centre", "pad", "place", "squash"] = "centre",
+    variational: bool = True,
 ) -> Path:
     """Write a valid bundle to ``root/<version>`` and return that folder."""
     manifest, files = tiny_bundle_content(
@@ -67,6 +68,7 @@ def write_tiny_bundle(
         name=name,
         version=version,
         crop=crop,
+        variational=variational,
     )
     return write_bundle(root, manifest, files)
 
@@ -79,12 +81,16 @@ def tiny_bundle_content(
     latent: int = 4,
     name: str = "tiny",
     version: str = "1",
-    crop: Literal["centre", "pad", "squash"] = "centre",
+    crop: Literal["centre", "pad", "place", "squash"] = "centre",
+    variational: bool = True,
 ) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest and the files of the tiny bundle, before they are written."""
+    """The manifest and the files of the tiny bundle, before they are written.
+
+    A bundle that is not ``variational`` is that of a plain autoencoder: it has no ``logvar``.
+    """
     shape = (height, width, channels)
     files = {
-        "encoder.onnx": _encoder(shape, latent),
+        "encoder.onnx": _encoder(shape, latent, variational=variational),
         "decoder.onnx": _decoder(shape, latent),
         "directions.npz": pack_directions(tiny_directions(latent), tiny_prior(latent)),
         "card.md": b"# tiny\n\nA bundle for tests.\n",
@@ -106,7 +112,7 @@ def tiny_bundle_content(
                 sha256=sha256(files["encoder.onnx"]),
                 opset=OPSET,
                 inputs=(image,),
-                outputs=(vector["mean"], vector["logvar"]),
+                outputs=(vector["mean"], vector["logvar"]) if variational else (vector["mean"],),
             ),
             decoder=GraphSpec(
                 file="decoder.onnx",
@@ -189,7 +195,7 @@ def _membership(shape: tuple[int, int, int], latent: int) -> NDArray[np.float32]
     return np.repeat(np.eye(latent, dtype=np.float32)[_bands(height, latent)], width * channels, 0)
 
 
-def _encoder(shape: tuple[int, int, int], latent: int) -> bytes:
+def _encoder(shape: tuple[int, int, int], latent: int, *, variational: bool) -> bytes:
     member = _membership(shape, latent)
     constants = {
         "flat": np.array([-1, member.shape[0]], np.int64),
@@ -205,13 +211,16 @@ def _encoder(shape: tuple[int, int, int], latent: int) -> bytes:
         helper.make_node("MatMul", ["values", "member"], ["sums"]),
         helper.make_node("Mul", ["sums", "scale"], ["scaled"]),
         helper.make_node("Sub", ["scaled", "centre"], ["mean"]),
-        helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
-        helper.make_node("Add", ["zeros", "constant_logvar"], ["logvar"]),
     ]
+    outputs = [_vector("mean", latent)]
+    if variational:
+        nodes += [
+            helper.make_node("Mul", ["mean", "zero"], ["zeros"]),
+            helper.make_node("Add", ["zeros", "constant_logvar"], ["logvar"]),
+        ]
+        outputs.append(_vector("logvar", latent))
     pixels = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *shape])
-    return _model(
-        "encoder", nodes, [pixels], [_vector("mean", latent), _vector("logvar", latent)], constants
-    )
+    return _model("encoder", nodes, [pixels], outputs, constants)
 
 
 def _decoder(shape: tuple[int, int, int], latent: int) -> bytes:
