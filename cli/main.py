@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("cli.serve", "serve a model bundle over HTTP and gRPC"),
     "train": ("cli.train", "train a model on a folder of images"),
     "export": ("cli.export", "export a trained model as a bundle"),
+    "evaluate": ("cli.evaluate", "measure a bundle on held-out images"),
+    "report": ("cli.report", "write one HTML page about a training run"),
     "data": ("cli.data", "make or look at data sets"),
     "presets": ("cli.presets", "list the training presets"),
 }
