@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from inference.drain import DrainRate
 from inference.errors import QueueFull, ShuttingDown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from inference.call import Call
 
@@ -98,3 +98,15 @@ class CodecPool:
         """Take nothing new and wait for what runs and waits."""
         self._closed = True
         await asyncio.to_thread(self._executor.shutdown)
+
+
+async def all_or_none(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all jobs; once one fails, those that have not begun never do."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

@@ -1,4 +1,4 @@
-"""The engine: what a bundle can do, as five coroutines on arrays.
+"""The engine: what a bundle can do, as coroutines on arrays.
 
     images uint8 [N, H, W, C] → encoder's batcher → mean, logvar [N, L]
     latents [N, L] → z + Σ strength · direction → decoder's batcher → images uint8 [N, H, W, C]
@@ -9,53 +9,51 @@ Knows no HTTP, no gRPC and no compressed image.
 2. Seeds, strengths and temperatures are used up before a batch: an answer does not depend on
    the company that its rows kept.
 3. Nothing runs before `warm_up`, and nothing is left running after `aclose`.
+4. Where images become latents on the way to other images, it is by their means, never by a draw.
 """
 
 from __future__ import annotations
 
-import reprlib
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
-from bundle.prior import Prior
-from bundle.store import BundleError
+from bundle.geometry import placement
 from inference.admission import Admission
-from inference.arrays import check_images, check_latents
-from inference.batching import BatchLimits, BatchRecord, MicroBatcher
-from inference.codec import CodecPool
+from inference.arithmetic import combine
+from inference.checks import Checks
+from inference.codec import CodecPool, all_or_none
+from inference.detail import overlay
 from inference.errors import InvalidRequest
-from inference.latents import check_strengths, shifted, strength_row
-from inference.noise import draw, resolve_seed
+from inference.graphs import Graphs
+from inference.images import fit
+from inference.interpolation import between, check_way
+from inference.latents import shifted
+from inference.noise import resolve_seed
 from inference.options import EngineOptions
-from inference.results import Encoded, Images, Sampled
-from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
+from inference.results import Encoded, Images, Pictures, Sampled
+from inference.sampling import Priors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from bundle.store import Bundle
+    from inference.batching import BatchRecord
     from inference.call import Call
+    from inference.checks import Strengths
+    from inference.interpolation import PathName
+    from inference.sampling import PriorName
 
     Pixels = NDArray[np.uint8]
     Float32 = NDArray[np.float32]
-    Strengths = Mapping[str, float] | NDArray[np.floating[Any]]
 
-__all__ = ["Encoded", "Engine", "EngineOptions", "Images", "Sampled"]
+__all__ = ["Encoded", "Engine", "EngineOptions", "Images", "Pictures", "Sampled"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-PriorName = Literal["fitted", "normal"]
-MAX_TEMPERATURE = 2.0
 _DRAWN_AT_ONCE = 8
-_DATATYPES: dict[str, np.dtype[Any]] = {
-    "UINT8": np.dtype(np.uint8),
-    "FP32": np.dtype(np.float32),
-    "INT64": np.dtype(np.int64),
-}
 
 
 def _ignore(_: BatchRecord) -> None:
@@ -93,39 +91,16 @@ class Engine:
         self.bundle = bundle
         self.options = options
         self.admission = Admission(max_items=options.max_items)
-        threads = options.thread_count
-        # One pool for both graphs: together they must not run more threads than there are cores.
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
-        self._graphs = {
-            name: _open_graph(bundle, name, model, options, pool)
-            for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
-        }
-        self.providers = self._graphs["encoder"].providers
-        limits = BatchLimits(
-            max_batch_size=options.max_batch_size,
-            max_queue_size=options.max_queue_size,
-            max_queue_delay_ms=options.max_queue_delay_ms,
-        )
-        self._codecs = CodecPool(threads, max_waiting=options.max_queue_size)
-        # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
-        # batches small. A CPU is fastest with one calling thread per core.
-        slots = min(threads, 2) if self.providers[0] == CUDA else threads
-        self._batchers = {
-            name: MicroBatcher(graph, limits=limits, slots=slots, observe=observe)
-            for name, graph in self._graphs.items()
-        }
-        self._names = tuple(attribute.name for attribute in bundle.manifest.attributes)
-        dimension = bundle.manifest.latent.dimension
-        self._priors = {"fitted": bundle.prior, "normal": Prior.standard_normal(dimension)}
+        self._graphs = Graphs(bundle, options, observe=observe)
+        self._codecs = CodecPool(options.thread_count, max_waiting=options.max_queue_size)
+        self._checks = Checks(bundle.manifest)
+        self._priors = Priors(bundle)
+        self.providers = self._graphs.providers
 
     @property
     def queues(self) -> dict[str, Callable[[], float]]:
         """By graph, how many items wait for it now."""
-        return {
-            # The default binds this batcher, not the last one; mypy cannot infer such a lambda.
-            name: lambda batcher=batcher: float(batcher.queued_items)  # type: ignore[misc]
-            for name, batcher in self._batchers.items()
-        }
+        return self._graphs.queues
 
     async def warm_up(self) -> None:
         """Run both graphs at every batch size that serving starts from, then become ready.
@@ -134,24 +109,7 @@ class Engine:
             BundleError: A graph's output is not what the manifest says.
             InferenceFailed: A graph does not run.
         """
-        manifest = self.bundle.manifest
-        for size in self.options.warm_up_sizes:
-            for name, spec in (
-                ("encoder", manifest.graphs.encoder),
-                ("decoder", manifest.graphs.decoder),
-            ):
-                tensor = spec.inputs[0]
-                datatype = _DATATYPES[tensor.datatype]
-                outputs = await self._graphs[name](np.zeros((size, *tensor.shape[1:]), datatype))
-                found = [(str(output.dtype), output.shape) for output in outputs]
-                wanted = [
-                    (_DATATYPES[out.datatype].name, (size, *out.shape[1:])) for out in spec.outputs
-                ]
-                if found != wanted:
-                    raise BundleError(
-                        f"the {name} of {self.bundle.path} answers {found} to a batch of {size}, "
-                        f"but its manifest says {wanted}; export the bundle again"
-                    )
+        await self._graphs.warm_up()
         self.admission.become_ready()
 
     async def encode(self, images: Pixels, call: Call) -> Encoded:
@@ -164,9 +122,9 @@ class Engine:
         Raises:
             ShapeMismatch: Another shape or datatype.
         """
-        pixels = check_images(images, self.bundle.manifest.image)
+        pixels = self._checks.images(images)
         with self.admission.admit(call, len(pixels)):
-            return await self._encode(pixels, call)
+            return Encoded(*await self._graphs.encode(pixels, call))
 
     async def decode(self, latents: Float32, call: Call) -> Pixels:
         """Latents float32 [N, L] → images uint8 [N, H, W, C].
@@ -175,9 +133,9 @@ class Engine:
             ShapeMismatch: Another shape or datatype.
             InvalidRequest: A value is not finite.
         """
-        checked = self._latents(latents)
+        checked = self._checks.latents(latents)
         with self.admission.admit(call, len(checked)):
-            return await self._decode(checked, call)
+            return await self._graphs.decode(checked, call)
 
     async def reconstruct(self, images: Pixels, call: Call) -> Images:
         """Images uint8 [N, H, W, C] → their means, decoded.
@@ -199,7 +157,7 @@ class Engine:
 
         Args:
             call: As in `encode`.
-            images: uint8 [N, H, W, C]; their means are moved, never a draw.
+            images: uint8 [N, H, W, C].
             latents: float32 [N, L], in the place of images.
             strengths: By attribute's name, or float32 [A] or [N, A] in the manifest's order.
 
@@ -208,18 +166,107 @@ class Engine:
             UnknownAttribute: The bundle has no attribute of that name.
             ShapeMismatch: Another shape or datatype.
         """
-        if (images is None) == (latents is None):
-            raise InvalidRequest("shift takes images or latents; send exactly one of them")
-        if images is not None:
-            pixels = check_images(images, self.bundle.manifest.image)
-            table = self._strengths(strengths, len(pixels))
-            with self.admission.admit(call, len(pixels)):
-                mean = (await self._encode(pixels, call)).mean
-                return await self._shift(mean, table, call)
-        rows = self._latents(latents)
-        table = self._strengths(strengths, len(rows))
+        rows = self._checks.either("shift", images, latents)
+        table = self._checks.strengths(strengths, len(rows))
         with self.admission.admit(call, len(rows)):
-            return await self._shift(rows, table, call)
+            moved = self._moved(await self._graphs.means_of(rows, call), table)
+            return Images(await self._graphs.decode(moved, call), moved)
+
+    async def detail(
+        self, call: Call, *, pictures: Sequence[Pixels], strengths: Strengths
+    ) -> Pictures:
+        """Add what a shift changes, D(z + v) - D(z), to pictures of any size.
+
+        Args:
+            call: As in `encode`.
+            pictures: uint8 [h, w, c] each; c is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+            strengths: As in `shift`.
+
+        Returns:
+            The pictures at their own size; `inference.detail` says what of them is changed.
+
+        Raises:
+            InvalidRequest: There is no picture; a strength beyond ±10.
+            UnknownAttribute: As in `shift`.
+            ShapeMismatch: A picture is no such array.
+        """
+        given = self._checks.pictures(pictures)
+        table = self._checks.strengths(strengths, len(given))
+        spec = self.bundle.manifest.image
+        with self.admission.admit(call, len(given)):
+            fitted = await all_or_none(self.codec(call, fit, each, spec) for each in given)
+            (mean,) = await self._graphs.means([np.stack(fitted)], call)
+            moved = self._moved(mean, table)
+            before, after = await self._graphs.decode_both(mean, moved, call)
+            places = [placement(each.shape[1], each.shape[0], spec) for each in given]
+            jobs = [
+                self.codec(call, overlay, *each)
+                for each in zip(given, before, after, places, strict=True)
+            ]
+            return Pictures(tuple(await all_or_none(jobs)), moved)
+
+    async def interpolate(
+        self,
+        call: Call,
+        *,
+        images: Pixels | None = None,
+        latents: Float32 | None = None,
+        steps: int,
+        path: PathName = "linear",
+    ) -> Images:
+        """Go from one image, or latent, to another.
+
+        Args:
+            call: As in `encode`.
+            images: uint8 [2, H, W, C].
+            latents: float32 [2, L], in the place of images.
+            steps: How many images to give, both ends included; at least 2.
+            path: ``linear`` or ``spherical``, see `inference.interpolation`.
+
+        Raises:
+            InvalidRequest: Not exactly two images or two latents; unknown path; too few steps.
+            TooManyItems: ``steps`` is beyond ``max_items``.
+            ShapeMismatch: Another shape or datatype.
+        """
+        check_way(steps, path)
+        ends = self._checks.either("interpolate", images, latents)
+        if len(ends) != 2:  # noqa: PLR2004 - from one to the other
+            raise InvalidRequest(
+                f"interpolate takes two images or two latents, and got {len(ends)}; send two"
+            )
+        with self.admission.admit(call, steps):
+            points = between(await self._graphs.means_of(ends, call), steps, path)
+            return Images(await self._graphs.decode(points, call), points)
+
+    async def arithmetic(
+        self,
+        call: Call,
+        *,
+        add: Sequence[Pixels | Float32],
+        subtract: Sequence[Pixels | Float32] = (),
+    ) -> Images:
+        """Add and subtract the means of groups, and decode what it comes to.
+
+        Args:
+            call: As in `encode`.
+            add: At least one group, each of images uint8 [K, H, W, C] or latents float32 [K, L].
+            subtract: The same, or none.
+
+        Returns:
+            One image and its latent.
+
+        Raises:
+            InvalidRequest: There is nothing to add, or a group is empty.
+            TooManyItems: All groups together hold more than ``max_items``.
+            ShapeMismatch: Another shape or datatype.
+        """
+        if not len(add):
+            raise InvalidRequest("add holds no group; send at least one group of images or latents")
+        groups = [self._checks.group(group) for group in (*add, *subtract)]
+        with self.admission.admit(call, sum(map(len, groups))):
+            means = await self._graphs.means(groups, call)
+            total = combine(means[: len(add)], means[len(add) :])
+            return Images(await self._graphs.decode(total, call), total)
 
     async def sample(
         self,
@@ -242,29 +289,21 @@ class Engine:
             strengths: As in `shift`; nothing is moved if None.
 
         Raises:
-            InvalidRequest: A parameter is outside its range.
+            InvalidRequest: A parameter is outside its range, or the model has no such prior.
             TooManyItems: ``n`` is beyond ``max_items``.
             UnknownAttribute: As in `shift`.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise InvalidRequest(f"n is {n!r}, but must be an integer from 1")
-        if not 0 <= temperature <= MAX_TEMPERATURE:  # NaN fails too
-            raise InvalidRequest(
-                f"temperature is {reprlib.repr(temperature)}, but must lie from 0 (the prior's "
-                f"means) to {MAX_TEMPERATURE:g}; 1 is the prior itself"
-            )
-        if prior not in get_args(PriorName):
-            raise InvalidRequest(f"prior is {prior!r}; choose fitted or normal")
+        self._priors.check(n, temperature, prior)
         used = resolve_seed(seed)
         with self.admission.admit(call, n):
-            table = self._strengths(strengths if strengths is not None else {}, n)
+            table = self._checks.strengths(strengths if strengths is not None else {}, n)
             # A few rows cost less than the way to a thread and back.
             if n <= _DRAWN_AT_ONCE:
-                drawn = self._draw(used, n, prior, temperature)
+                drawn = self._priors.draw(used, n, temperature, prior)
             else:
-                drawn = await self.codec(call, self._draw, used, n, prior, temperature)
-            moved = await self._shift(drawn, table, call)
-            return Sampled(moved.images, moved.latents, used)
+                drawn = await self.codec(call, self._priors.draw, used, n, temperature, prior)
+            moved = self._moved(drawn, table)
+            return Sampled(await self._graphs.decode(moved, call), moved, used)
 
     async def codec(
         self, call: Call, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -284,49 +323,9 @@ class Engine:
         """Take nothing new, finish what was admitted, stop every thread."""
         self.admission.drain()
         await self.admission.drained()
-        for batcher in self._batchers.values():
-            await batcher.aclose()
+        await self._graphs.drain()
         await self._codecs.aclose()
-        for graph in self._graphs.values():
-            graph.close()
+        self._graphs.close()
 
-    def _draw(self, seed: int, n: int, prior: PriorName, temperature: float) -> Float32:
-        uniform, normal = draw(seed, n, self.bundle.manifest.latent.dimension)
-        return self._priors[prior].sample(uniform, normal, temperature)
-
-    async def _encode(self, pixels: Pixels, call: Call) -> Encoded:
-        mean, logvar = await self._batchers["encoder"].submit(pixels, call)
-        return Encoded(mean, logvar)
-
-    async def _decode(self, latents: Float32, call: Call) -> Pixels:
-        (images,) = await self._batchers["decoder"].submit(latents, call)
-        return images
-
-    async def _shift(self, latents: Float32, strengths: Float32, call: Call) -> Images:
-        moved = shifted(latents, strengths, self.bundle.directions)
-        return Images(await self._decode(moved, call), moved)
-
-    def _latents(self, latents: object) -> Float32:
-        return check_latents(np.asarray(latents), self.bundle.manifest.latent.dimension)
-
-    def _strengths(self, strengths: Strengths, rows: int) -> Float32:
-        if isinstance(strengths, np.ndarray):
-            return check_strengths(strengths, len(self._names), rows)
-        return strength_row(strengths, self._names)
-
-
-def _open_graph(
-    bundle: Bundle, name: str, model: bytes, options: EngineOptions, pool: ThreadPoolExecutor
-) -> OrtGraph:
-    try:
-        return open_session(
-            model, name=name, device=options.device, threads=options.thread_count, executor=pool
-        )
-    except DeviceUnavailable:
-        raise
-    # ONNX Runtime's exceptions have no base class of their own.
-    except Exception as error:
-        file = bundle.path / getattr(bundle.manifest.graphs, name).file
-        raise BundleError(
-            f"{file} cannot be opened by ONNX Runtime ({error}); export the bundle again"
-        ) from error
+    def _moved(self, latents: Float32, strengths: Float32) -> Float32:
+        return shifted(latents, strengths, self.bundle.directions)

@@ -3,6 +3,7 @@
     bytes → format by its first bytes → size from the header, checked → pixels → upright
           → grey or RGB, over white → crop and resize by `bundle.geometry` → uint8 [H, W, C]
 
+`measure` stops at the size; `read` stops at the upright picture, in its own size and channels.
 Knows no HTTP; believes no media type that a client states.
 
 1. No pixel is decoded before the header's size has passed the limits.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ from inference.errors import InvalidImage, ShapeMismatch, UnsupportedMediaType
 from inference.orientation import orientation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
@@ -100,31 +104,54 @@ def decode(data: bytes, spec: ImageSpec, limits: ImageLimits) -> NDArray[np.uint
         UnsupportedMediaType: The bytes begin like none of the five formats.
         InvalidImage: Empty, damaged, cut short, or larger than the limits.
     """
-    if not data:
-        raise InvalidImage("the image is empty: 0 bytes; send the file's content")
-    decoder = _decoder(data)
-    try:
-        image = decoder(io.BytesIO(data))
+    with _opened(data) as image:
         _check_size(image.size, limits)
         _check_decoder(image)
         image.load()
         return _place(_over_white(_upright(image), spec.channels), spec)
-    except (MemoryError, InvalidImage):
-        raise
-    # Pillow's decoders answer damaged bytes with whatever exception they stumble into (OSError,
-    # SyntaxError, struct.error, IndexError, zlib.error, …); all of them mean the same here.
-    except Exception as error:
-        raise InvalidImage(
-            f"the {decoder.format} image of {len(data)} bytes is damaged or cut short "
-            f"({_first_line(error)}); send the whole file"
-        ) from error
+
+
+def read(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
+    """Decode one image as it is, but upright and with 8 bits a channel.
+
+    `fit` makes of it what `decode` makes of ``data``, to the bit.
+
+    Args:
+        data: As in `decode`.
+        limits: As in `decode`.
+
+    Returns:
+        uint8 [h, w, c]; c is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+
+    Raises:
+        UnsupportedMediaType: As in `decode`.
+        InvalidImage: As in `decode`.
+    """
+    with _opened(data) as image:
+        _check_size(image.size, limits)
+        _check_decoder(image)
+        image.load()
+        pixels = np.asarray(_in_own_channels(_upright(image)))
+        return pixels if pixels.ndim == 3 else pixels[:, :, None]  # noqa: PLR2004 - [h, w, c]
+
+
+def measure(data: bytes, limits: ImageLimits) -> int:
+    """Pixels, width × height, of an image by its header, which has passed the limits.
+
+    Raises:
+        UnsupportedMediaType: As in `decode`.
+        InvalidImage: As in `decode`, as far as the header tells.
+    """
+    with _opened(data) as image:
+        _check_size(image.size, limits)
+        return image.width * image.height
 
 
 def fit(array: NDArray[Any], spec: ImageSpec) -> NDArray[np.uint8]:
     """Lay an image that is an array already on the model's size.
 
     Args:
-        array: uint8 [h, w, c] or [h, w]; c is 1 (grey), 3 (RGB) or 4 (RGBA).
+        array: uint8 [h, w, c] or [h, w]; c is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
         spec: As in `decode`.
 
     Returns:
@@ -134,11 +161,11 @@ def fit(array: NDArray[Any], spec: ImageSpec) -> NDArray[np.uint8]:
         ShapeMismatch: Another shape or datatype.
         InvalidImage: A side is longer than 65,535 pixels.
     """
-    grey_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 3, 4})  # noqa: PLR2004 - [h, w] or [h, w, c]
+    grey_or_colour = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in range(1, 5))  # noqa: PLR2004 - [h, w] or [h, w, c]
     if array.dtype != np.uint8 or not grey_or_colour or 0 in array.shape:
         raise ShapeMismatch(
             f"an image array is {array.dtype.name} {list(array.shape)}, but must be uint8 "
-            "[h, w, c] with 1, 3 or 4 channels",
+            "[h, w, c] with 1 to 4 channels: grey or RGB, with alpha or without",
             details={"expected": list(spec.shape), "got": list(array.shape)},
         )
     if array.shape == spec.shape:
@@ -147,6 +174,25 @@ def fit(array: NDArray[Any], spec: ImageSpec) -> NDArray[np.uint8]:
     flat = array[:, :, 0] if array.shape[2:] == (1,) else array
     image = Image.fromarray(np.ascontiguousarray(flat))
     return _place(_over_white(image, spec.channels), spec)
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[ImageFile]:
+    """The image with its header read; whatever goes wrong in the context becomes a refusal."""
+    if not data:
+        raise InvalidImage("the image is empty: 0 bytes; send the file's content")
+    decoder = _decoder(data)
+    try:
+        yield decoder(io.BytesIO(data))
+    except (MemoryError, InvalidImage):
+        raise
+    # Pillow's decoders answer damaged bytes with whatever exception they stumble into (OSError,
+    # SyntaxError, struct.error, IndexError, zlib.error, …); all of them mean the same here.
+    except Exception as error:
+        raise InvalidImage(
+            f"the {decoder.format} image of {len(data)} bytes is damaged or cut short "
+            f"({_first_line(error)}); send the whole file"
+        ) from error
 
 
 def _decoder(data: bytes) -> type[ImageFile]:
@@ -198,14 +244,26 @@ def _upright(image: Image.Image) -> Image.Image:
 def _over_white(image: Image.Image, channels: int) -> Image.Image:
     mode = "L" if channels == 1 else "RGB"
     if image.mode.startswith("I;16"):
-        # Pillow would clip at 255; the high byte is what it keeps of 16-bit colour, too.
-        high = (np.asarray(image) >> 8).astype(np.uint8)
-        return Image.fromarray(high).convert(mode)
+        return _high_byte(image).convert(mode)
     if image.has_transparency_data:
         see_through = image.convert("RGBA")
         image = Image.new("RGB", image.size, (255, 255, 255))
         image.paste(see_through, mask=see_through.getchannel("A"))
     return image.convert(mode)
+
+
+def _in_own_channels(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _high_byte(image)
+    grey = image.mode in {"1", "L", "LA", "La"}
+    if image.has_transparency_data:
+        return image.convert("LA" if grey else "RGBA")
+    return image.convert("L" if grey else "RGB")
+
+
+def _high_byte(image: Image.Image) -> Image.Image:
+    # Pillow would clip at 255; the high byte is what it keeps of 16-bit colour, too.
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _place(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 GAP_PX = 2
 """White pixels between the cells of a contact sheet."""
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+"""PNG's number for so many channels."""
 
 
 class OutputFormat(NamedTuple):
@@ -47,8 +49,9 @@ def encode(image: NDArray[np.uint8], media_type: str) -> bytes:
     """One image as a file.
 
     Args:
-        image: uint8 [H, W, C], C is 1 (grey) or 3 (RGB).
-        media_type: A key of `MEDIA_TYPES`. PNG is lossless; JPEG (4:4:4) and WebP are not.
+        image: uint8 [H, W, C], C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+        media_type: A key of `MEDIA_TYPES`. PNG is lossless; JPEG (4:4:4) and WebP are not, and
+            JPEG has no alpha: what is transparent lies over white.
 
     Raises:
         NotAcceptable: No such media type is written here.
@@ -107,8 +110,7 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     filtered[:, 0] = 2
     filtered[0, 1:] = lines[0]
     np.subtract(lines[1:], lines[:-1], out=filtered[1:, 1:])
-    colour_type = 0 if channels == 1 else 2
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
@@ -125,17 +127,26 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:
-    return _by_pillow(image, "JPEG", quality=92, subsampling=0)
+    picture = _as_pillow(image)
+    if picture.has_transparency_data:
+        canvas = Image.new(picture.mode.removesuffix("A"), picture.size, "white")
+        canvas.paste(picture.convert(canvas.mode), mask=picture.getchannel("A"))
+        picture = canvas
+    return _saved(picture, "JPEG", quality=92, subsampling=0)
 
 
 def _webp(image: NDArray[np.uint8]) -> bytes:
-    return _by_pillow(image, "WEBP", quality=92, method=2)
+    return _saved(_as_pillow(image), "WEBP", quality=92, method=2)
 
 
-def _by_pillow(image: NDArray[np.uint8], name: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
+def _as_pillow(image: NDArray[np.uint8]) -> Image.Image:
     plane = image[:, :, 0] if image.shape[2] == 1 else image
-    Image.fromarray(np.ascontiguousarray(plane)).save(buffer, name, **options)
+    return Image.fromarray(np.ascontiguousarray(plane))
+
+
+def _saved(picture: Image.Image, name: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, name, **options)
     return buffer.getvalue()
 
 

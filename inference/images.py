@@ -3,7 +3,7 @@
 bytes → decode → uint8 [H, W, C] → … → uint8 [N, H, W, C] → contact_sheet, encode → bytes
 """
 
-from inference.image_decode import INPUT_MEDIA_TYPES, ImageLimits, decode, fit
+from inference.image_decode import INPUT_MEDIA_TYPES, ImageLimits, decode, fit, measure, read
 from inference.image_encode import MEDIA_TYPES, OutputFormat, contact_sheet, encode
 
 __all__ = [
@@ -15,4 +15,6 @@ __all__ = [
     "decode",
     "encode",
     "fit",
+    "measure",
+    "read",
 ]

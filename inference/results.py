@@ -1,6 +1,6 @@
 """What the engine answers: arrays whose row i belongs to item i of the request.
 
-engine → mean, logvar [N, L] | images [N, H, W, C], latents [N, L], seed → transports
+engine → mean, logvar [N, L] | images [N, H, W, C] or pictures, latents [N, L], seed → transports
 
 Knows nothing of how they came about.
 """
@@ -24,11 +24,12 @@ class Encoded:
 
     Attributes:
         mean: float32 [N, L], row i belongs to image i.
-        logvar: float32 [N, L], the log-variance about the mean.
+        logvar: float32 [N, L], the log-variance about the mean; None if the model is a plain
+            autoencoder, which has none.
     """
 
     mean: Float32
-    logvar: Float32
+    logvar: Float32 | None
 
 
 @dataclass(frozen=True)
@@ -53,3 +54,16 @@ class Sampled(Images):
     """
 
     seed: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The caller's own pictures, with what a shift changes.
+
+    Attributes:
+        pictures: uint8 [h, w, c] each, of its own size and channels.
+        latents: float32 [N, L], row i is where picture i's latent was moved to.
+    """
+
+    pictures: tuple[Pixels, ...]
+    latents: Float32

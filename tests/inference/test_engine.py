@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from bundle import Bundle, BundleError, open_bundle
 from inference.call import Call
-from inference.engine import Encoded, Engine, EngineOptions, Images, Sampled
+from inference.engine import Encoded, Engine, EngineOptions, Images, Pictures, Sampled
 from inference.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -166,16 +166,101 @@ async def test_samples_can_be_shifted(engine: Engine) -> None:
     )
 
 
-def answer_bytes(answer: Encoded | Images | np.ndarray) -> tuple[bytes, ...]:
-    parts = [answer] if isinstance(answer, np.ndarray) else vars(answer).values()
+async def test_interpolation_begins_and_ends_with_the_reconstructions(engine: Engine) -> None:
+    way = await engine.interpolate(Call(), images=pictures(2), steps=5)
+    np.testing.assert_array_equal(way.images[[0, -1]], pictures(2))
+    np.testing.assert_allclose(way.latents[2], latents_of()[:2].mean(axis=0), atol=1e-5)
+    np.testing.assert_array_equal(await engine.decode(way.latents, Call()), way.images)
+
+
+async def test_both_paths_from_latents(engine: Engine) -> None:
+    ends = np.array([[2, 0, 0, 0], [0, 2, 0, 0]], np.float32)
+    line = await engine.interpolate(Call(), latents=ends, steps=3, path="linear")
+    arc = await engine.interpolate(Call(), latents=ends, steps=3, path="spherical")
+    assert line.latents[1].tolist() == [1, 1, 0, 0]
+    np.testing.assert_allclose(arc.latents[1], [2**0.5, 2**0.5, 0, 0], rtol=1e-6)
+
+
+async def test_arithmetic_adds_and_subtracts_the_means_of_groups(engine: Engine) -> None:
+    z = latents_of()
+    result = await engine.arithmetic(Call(), add=[pictures(2), z[2:]], subtract=[pictures(1)])
+    np.testing.assert_allclose(result.latents, (z[:2].mean(axis=0) + z[2] - z[0])[None], atol=1e-5)
+    np.testing.assert_array_equal(result.images, await engine.decode(result.latents, Call()))
+    alone = await engine.arithmetic(Call(), add=[pictures(1)])
+    np.testing.assert_array_equal(alone.images, pictures(1))
+
+
+async def test_all_groups_are_encoded_together(engine: Engine, records: list[BatchRecord]) -> None:
+    await engine.arithmetic(Call(), add=[pictures(2), pictures(3)], subtract=[pictures(1)])
+    assert [(record.graph, record.size) for record in records] == [("encoder", 6), ("decoder", 1)]
+
+
+async def test_details_change_pictures_of_any_size_by_the_shifts_difference(
+    engine: Engine, records: list[BatchRecord]
+) -> None:
+    small = banded_image([100, 100, 100, 100])
+    large = np.full((48, 80, 4), 100, np.uint8)
+    large[:, :, 3] = 255
+    result = await engine.detail(Call(), pictures=[small, large], strengths={"glasses": 1})
+    # The direction brightens the first band by one latent: 255 / 4 grey levels.
+    expected = small.astype(int) + 64 * (np.arange(16) < 4)[:, None, None]
+    assert np.abs(result.pictures[0] - expected).max() <= 1
+    assert result.pictures[1].shape == large.shape
+    assert np.abs(result.pictures[1][2, 40] - [164.0, 164, 164, 255]).max() <= 1
+    np.testing.assert_array_equal(result.pictures[1][20:], large[20:])
+    np.testing.assert_array_equal(result.pictures[1][:, :16], large[:, :16])
+    # Before and after ride in the same batch.
+    assert [(record.graph, record.size) for record in records] == [("encoder", 2), ("decoder", 4)]
+    shifted = await engine.shift(Call(), images=small[None], strengths={"glasses": 1})
+    np.testing.assert_array_equal(result.latents[:1], shifted.latents)
+
+
+async def test_details_of_no_strength_leave_the_picture_to_the_bit(engine: Engine) -> None:
+    random = np.random.default_rng(0)
+    given = [random.integers(0, 256, (h, w, c), np.uint8) for h, w, c in ((30, 7, 3), (5, 90, 2))]
+    for strengths in ({}, {"smile": 0.0}):
+        result = await engine.detail(Call(), pictures=given, strengths=strengths)
+        for picture, kept in zip(result.pictures, given, strict=True):
+            np.testing.assert_array_equal(picture, kept)
+
+
+async def test_details_of_as_many_pictures_as_the_queue_holds(bundle: Bundle) -> None:
+    engine = Engine(
+        bundle,
+        EngineOptions(device="cpu", threads=1, max_batch_size=2, max_items=5, max_queue_size=5),
+    )
+    await engine.warm_up()
+    result = await engine.detail(Call(), pictures=list(pictures(5)), strengths={"smile": 0.5})
+    alone = await engine.detail(Call(), pictures=[pictures(5)[3]], strengths={"smile": 0.5})
+    np.testing.assert_array_equal(result.pictures[3], alone.pictures[0])
+    await engine.aclose()
+
+
+async def test_a_plain_autoencoder_has_no_log_variance_and_no_normal_prior(tmp_path: Path) -> None:
+    engine = Engine(open_bundle(write_tiny_bundle(tmp_path, variational=False)), OPTIONS)
+    await engine.warm_up()
+    encoded = await engine.encode(pictures(), Call())
+    np.testing.assert_allclose(encoded.mean, latents_of(), atol=1e-5)
+    assert encoded.logvar is None
+    np.testing.assert_array_equal((await engine.reconstruct(pictures(), Call())).images, pictures())
+    with pytest.raises(InvalidRequest, match=r"plain autoencoder.*choose fitted"):
+        await engine.sample(1, Call(), prior="normal")
+    assert (await engine.sample(2, Call(), seed=1)).images.shape == (2, 16, 16, 3)
+    await engine.aclose()
+
+
+def answer_bytes(answer: Encoded | Images | Pictures | np.ndarray) -> tuple[bytes, ...]:
+    parts = [answer] if isinstance(answer, np.ndarray) else [*vars(answer).values()]
+    if isinstance(answer, Pictures):
+        parts = [*answer.pictures, answer.latents]
     return tuple(part.tobytes() for part in parts if isinstance(part, np.ndarray))
 
 
 def mixed_requests(engine: Engine) -> list[Callable[[], Awaitable[Any]]]:
-    """Twenty requests of every kind and size, some larger than a batch."""
+    """Requests of every kind and size, some larger than a batch."""
     random = np.random.default_rng(0)
     requests: list[Callable[[], Awaitable[Any]]] = []
-    for index in range(20):
+    for index in range(24):
         n = (1, 2, 5, 13)[index % 4]
         call = Call(caller=f"caller {index % 3}")
         images = random.integers(0, 256, (n, 16, 16, 3), np.uint8)
@@ -188,7 +273,12 @@ def mixed_requests(engine: Engine) -> list[Callable[[], Awaitable[Any]]]:
                 lambda c=call, i=images, s=strengths: engine.shift(c, images=i, strengths=s),
                 lambda c=call, n=n, i=index: engine.sample(n, c, seed=i, temperature=0.7),
                 lambda c=call, i=images: engine.reconstruct(i, c),
-            )[index % 5]
+                lambda c=call, n=n: engine.interpolate(
+                    c, latents=np.eye(2, 4, dtype=np.float32), steps=n + 1, path="spherical"
+                ),
+                lambda c=call, i=images, z=latents: engine.arithmetic(c, add=[i, z], subtract=[i]),
+                lambda c=call, i=images, s=strengths: engine.detail(c, pictures=[*i], strengths=s),
+            )[index % 8]
         )
     return requests
 
@@ -202,7 +292,7 @@ async def test_no_bit_of_an_answer_depends_on_its_company(
     assert [answer_bytes(answer) for answer in together] == alone
     # Without company in the batches the comparison above would prove nothing.
     assert max(record.size for record in records) == OPTIONS.max_batch_size
-    assert len(records) < 30
+    assert len(records) < 40
 
 
 async def test_every_operation_shares_its_graphs_batches(
@@ -264,6 +354,36 @@ async def test_refusals_of_a_shift(engine: Engine) -> None:
     assert engine.admission.in_flight == 0
 
 
+async def test_refusals_of_interpolation(engine: Engine) -> None:
+    for count in (1, 3):
+        with pytest.raises(InvalidRequest, match=f"two images or two latents, and got {count}"):
+            await engine.interpolate(Call(), images=pictures(count), steps=3)
+    with pytest.raises(InvalidRequest, match="exactly one"):
+        await engine.interpolate(Call(), images=pictures(1), latents=latents_of()[:1], steps=3)
+    for steps in (0, 1):
+        with pytest.raises(InvalidRequest, match=f"steps is {steps}"):
+            await engine.interpolate(Call(), images=pictures(2), steps=steps)
+    with pytest.raises(InvalidRequest, match="choose linear or spherical"):
+        await engine.interpolate(Call(), images=pictures(2), steps=3, path="round")  # type: ignore[arg-type]
+
+
+async def test_refusals_of_arithmetic(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="at least one group"):
+        await engine.arithmetic(Call(), add=[], subtract=[pictures()])
+    with pytest.raises(InvalidRequest, match="at least one"):
+        await engine.arithmetic(Call(), add=[pictures(), latents_of()[:0]])
+    with pytest.raises(TooManyItems, match="65 items, and the limit is 64"):
+        await engine.arithmetic(Call(), add=[pictures(1)] * 60, subtract=[pictures(5)])
+
+
+async def test_refusals_of_details(engine: Engine) -> None:
+    with pytest.raises(InvalidRequest, match="at least one"):
+        await engine.detail(Call(), pictures=[], strengths={})
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 5), np.uint8)):
+        with pytest.raises(ShapeMismatch, match="picture 1 is"):
+            await engine.detail(Call(), pictures=[pictures()[0], wrong], strengths={})
+
+
 @pytest.mark.parametrize(
     ("request_with", "error"),
     [
@@ -273,6 +393,8 @@ async def test_refusals_of_a_shift(engine: Engine) -> None:
         (lambda e, c: e.encode(np.zeros((65, 16, 16, 3), np.uint8), c), TooManyItems),
         (lambda e, c: e.decode(np.zeros((1, 5), np.float32), c), ShapeMismatch),
         (lambda e, c: e.decode(np.full((1, 4), np.nan, np.float32), c), InvalidRequest),
+        (lambda e, c: e.interpolate(c, latents=np.zeros((2, 4)), steps=10**6), TooManyItems),
+        (lambda e, c: e.detail(c, pictures=[*pictures(3)] * 22, strengths={}), TooManyItems),
         (lambda e, c: e.sample(65, c), TooManyItems),
         (lambda e, c: e.sample(10**12, c), TooManyItems),
     ],
@@ -307,7 +429,7 @@ async def test_a_cancelled_caller_leaves_its_neighbours_served(engine: Engine) -
 
 async def test_warm_up_runs_every_size_of_both_graphs_and_then_admits(bundle: Bundle) -> None:
     engine = Engine(bundle, EngineOptions(device="cpu", threads=1, max_batch_size=6))
-    graphs = dict(engine._graphs)
+    graphs = dict(engine._graphs.sessions)
     sizes: dict[str, list[int]] = {"encoder": [], "decoder": []}
     for name, graph in graphs.items():
 
@@ -316,13 +438,13 @@ async def test_warm_up_runs_every_size_of_both_graphs_and_then_admits(bundle: Bu
             assert engine.admission.state == "starting"
             return await run(rows)
 
-        engine._graphs[name] = spied  # type: ignore[assignment]
+        engine._graphs.sessions[name] = spied  # type: ignore[assignment]
     with pytest.raises(NotReady):
         await engine.sample(1, Call())
     await engine.warm_up()
     assert sizes == {"encoder": [1, 2, 4, 6], "decoder": [1, 2, 4, 6]}
     assert engine.admission.state == "ready"
-    engine._graphs = graphs
+    engine._graphs.sessions = graphs
     await engine.aclose()
 
 

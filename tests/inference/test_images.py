@@ -410,7 +410,7 @@ def test_columns_below_one_are_refused() -> None:
         images.contact_sheet(np.zeros((3, 4, 6, 1), np.uint8), 0)
 
 
-@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 3), (9, 7, 4)])
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 2), (9, 7, 3), (9, 7, 4)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_arrays_of_other_sizes_are_fitted(shape: tuple[int, ...], channels: Literal[1, 3]) -> None:
     fitted = images.fit(np.full(shape, 255, np.uint8), spec(channels=channels))
@@ -426,7 +426,7 @@ def test_an_array_of_the_models_shape_passes_unchanged() -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((8, 8, 5), np.uint8),
         np.zeros((8, 8, 3), np.float32),
         np.zeros((0, 8, 3), np.uint8),
         np.zeros(8, np.uint8),
@@ -436,6 +436,52 @@ def test_an_array_of_the_models_shape_passes_unchanged() -> None:
 def test_arrays_that_are_no_image_are_refused(array: np.ndarray) -> None:
     with pytest.raises(ShapeMismatch, match=r"uint8 \[h, w, c\]"):
         images.fit(array, spec())
+
+
+MODES = {
+    "bits": (saved(gradient(17, 13).convert("1")), 1),
+    "bits, one transparent": (saved(gradient(17, 13).convert("1"), transparency=0), 2),
+    "grey": (saved(gradient(17, 13).convert("L")), 1),
+    "grey, one transparent": (saved(gradient(17, 13).convert("L"), transparency=85), 2),
+    "grey and alpha": (saved(gradient(17, 13).convert("LA")), 2),
+    "16 bits": (saved(Image.fromarray(np.arange(221, dtype=np.uint16).reshape(13, 17) * 290)), 1),
+    "palette": (saved(gradient(17, 13).quantize(20)), 3),
+    "palette, one transparent": (saved(gradient(17, 13).quantize(20), transparency=3), 4),
+    "colour": (saved(gradient(17, 13)), 3),
+    "colour, one transparent": (saved(gradient(17, 13), transparency=(0, 255, 0)), 4),
+    "colour and alpha": (saved(gradient(17, 13).convert("RGBA")), 4),
+    "CMYK": (saved(gradient(17, 13).convert("CMYK"), "JPEG"), 3),
+    "GIF": (saved(gradient(17, 13), "GIF"), 3),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("crop", ["centre", "pad"])
+def test_a_picture_that_is_read_and_fitted_is_the_one_that_is_decoded(
+    mode: str, channels: Literal[1, 3], crop: Crop
+) -> None:
+    data, own_channels = MODES[mode]
+    picture = images.read(data, LIMITS)
+    assert picture.shape == (13, 17, own_channels)
+    assert picture.dtype == np.uint8
+    image = spec(channels=channels, crop=crop)
+    np.testing.assert_array_equal(images.fit(picture, image), images.decode(data, image, LIMITS))
+
+
+def test_what_is_read_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = images.read(saved(gradient(12, 10), exif=exif), LIMITS)
+    np.testing.assert_array_equal(picture, np.rot90(np.asarray(gradient(12, 10)), -1))
+
+
+def test_an_image_is_measured_by_its_header() -> None:
+    assert images.measure(png_of_size(700, 900), LIMITS) == 630_000
+    with pytest.raises(InvalidImage, match="max_image_pixels"):
+        images.measure(png_of_size(1001, 1000), LIMITS)
+    with pytest.raises(UnsupportedMediaType):
+        images.measure(b"hello", LIMITS)
 
 
 def test_a_limit_below_one_pixel_is_refused() -> None:

@@ -1,0 +1,181 @@
+"""The two graphs of a bundle, each behind one micro-batcher: the only two batching points.
+
+    images uint8 [N, H, W, C] → encoder's batcher → mean, logvar | None, float32 [N, L]
+    latents float32 [N, L] → decoder's batcher → images uint8 [N, H, W, C]
+
+Knows the bundle's tensors; knows no attribute, no prior and no request's parameters.
+
+1. Both graphs share one pool of threads: together they run no more threads than there are cores.
+2. `warm_up` runs every batch size that serving starts from, and believes no manifest.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from bundle.store import BundleError
+from inference.batching import BatchLimits, BatchRecord, MicroBatcher
+from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from bundle.manifest import GraphSpec
+    from bundle.store import Bundle
+    from inference.call import Call
+    from inference.options import EngineOptions
+
+    Pixels = NDArray[np.uint8]
+    Float32 = NDArray[np.float32]
+
+_DATATYPES: dict[str, np.dtype[Any]] = {
+    "UINT8": np.dtype(np.uint8),
+    "FP32": np.dtype(np.float32),
+    "INT64": np.dtype(np.int64),
+}
+
+
+class Graphs:
+    """Encoder and decoder with their batchers.
+
+    Attributes:
+        sessions: By name, ``encoder`` and ``decoder``.
+        providers: ONNX Runtime's execution providers, the one in use first.
+    """
+
+    def __init__(
+        self, bundle: Bundle, options: EngineOptions, *, observe: Callable[[BatchRecord], None]
+    ) -> None:
+        """Open both sessions; no event loop needs to run yet.
+
+        Raises:
+            DeviceUnavailable: ``device`` is ``cuda`` and there is none that works.
+            BundleError: A graph's file is no model that ONNX Runtime can open.
+        """
+        self._bundle = bundle
+        self._options = options
+        threads = options.thread_count
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
+        self.sessions = {
+            name: _open(bundle, name, model, options, pool)
+            for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
+        }
+        self.providers = self.sessions["encoder"].providers
+        limits = BatchLimits(
+            max_batch_size=options.max_batch_size,
+            max_queue_size=options.max_queue_size,
+            max_queue_delay_ms=options.max_queue_delay_ms,
+        )
+        # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
+        # batches small. A CPU is fastest with one calling thread per core.
+        slots = min(threads, 2) if self.providers[0] == CUDA else threads
+        self._batchers = {
+            name: MicroBatcher(graph, limits=limits, slots=slots, observe=observe)
+            for name, graph in self.sessions.items()
+        }
+        outputs = [tensor.name for tensor in bundle.manifest.graphs.encoder.outputs]
+        self._logvar = outputs.index("logvar") if "logvar" in outputs else None
+
+    @property
+    def queues(self) -> dict[str, Callable[[], float]]:
+        """By graph, how many items wait for it now."""
+        return {
+            # The default binds this batcher, not the last one; mypy cannot infer such a lambda.
+            name: lambda batcher=batcher: float(batcher.queued_items)  # type: ignore[misc]
+            for name, batcher in self._batchers.items()
+        }
+
+    async def warm_up(self) -> None:
+        """Run both graphs at every batch size that serving starts from.
+
+        Raises:
+            BundleError: A graph's output is not what the manifest says.
+            InferenceFailed: A graph does not run.
+        """
+        graphs = self._bundle.manifest.graphs
+        for size in self._options.warm_up_sizes:
+            for name, spec in (("encoder", graphs.encoder), ("decoder", graphs.decoder)):
+                await self._try(name, spec, size)
+
+    async def encode(self, pixels: Pixels, call: Call) -> tuple[Float32, Float32 | None]:
+        """Mean and log-variance of images; a plain autoencoder has no log-variance."""
+        outputs = await self._batchers["encoder"].submit(pixels, call)
+        return outputs[0], None if self._logvar is None else outputs[self._logvar]
+
+    async def decode(self, latents: Float32, call: Call) -> Pixels:
+        """Images of latents."""
+        (images,) = await self._batchers["decoder"].submit(latents, call)
+        return images
+
+    async def means_of(self, rows: Pixels | Float32, call: Call) -> Float32:
+        """The means of images, and of latents these themselves."""
+        return (await self.means([rows], call))[0]
+
+    async def means(self, groups: Sequence[Pixels | Float32], call: Call) -> list[Float32]:
+        """As `means_of` for each group; the images of all groups are submitted together."""
+        images = [group for group in groups if group.dtype == np.uint8]
+        if images:
+            mean, _ = await self.encode(np.concatenate(images), call)
+            edges = np.cumsum([len(group) for group in images])[:-1]
+            parts = iter(np.split(mean, edges))
+        return [
+            next(parts) if group.dtype == np.uint8 else cast("Float32", group) for group in groups
+        ]
+
+    async def decode_both(
+        self, before: Float32, after: Float32, call: Call
+    ) -> tuple[Pixels, Pixels]:
+        """Two tables of N latents decoded, in shared batches; equal rows give equal images."""
+        count = len(before)
+        if 2 * count > self._options.max_queue_size:  # the queue could never hold them together
+            first, second = await self.decode(before, call), await self.decode(after, call)
+        else:
+            images = await self.decode(np.concatenate([before, after]), call)
+            first, second = images[:count], images[count:]
+        # A GPU may round a row by its place in the batch.
+        changed = (before != after).any(axis=1)
+        return first, np.where(changed[:, None, None, None], second, first)
+
+    async def drain(self) -> None:
+        """Take nothing new and finish what was submitted."""
+        for batcher in self._batchers.values():
+            await batcher.aclose()
+
+    def close(self) -> None:
+        """Stop the threads."""
+        for graph in self.sessions.values():
+            graph.close()
+
+    async def _try(self, name: str, spec: GraphSpec, size: int) -> None:
+        tensor = spec.inputs[0]
+        rows = np.zeros((size, *tensor.shape[1:]), _DATATYPES[tensor.datatype])
+        outputs = await self.sessions[name](rows)
+        found = [(str(output.dtype), output.shape) for output in outputs]
+        wanted = [(_DATATYPES[out.datatype].name, (size, *out.shape[1:])) for out in spec.outputs]
+        if found != wanted:
+            raise BundleError(
+                f"the {name} of {self._bundle.path} answers {found} to a batch of {size}, "
+                f"but its manifest says {wanted}; export the bundle again"
+            )
+
+
+def _open(
+    bundle: Bundle, name: str, model: bytes, options: EngineOptions, pool: ThreadPoolExecutor
+) -> OrtGraph:
+    try:
+        return open_session(
+            model, name=name, device=options.device, threads=options.thread_count, executor=pool
+        )
+    except DeviceUnavailable:
+        raise
+    # ONNX Runtime's exceptions have no base class of their own.
+    except Exception as error:
+        file = bundle.path / getattr(bundle.manifest.graphs, name).file
+        raise BundleError(
+            f"{file} cannot be opened by ONNX Runtime ({error}); export the bundle again"
+        ) from error
