@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 from inference.call import Call
 from inference.errors import DeadlineExceeded, InvalidRequest
 from service import guest, routes
-from service.bodies import Bodies
 from service.envelope import failure
+from service.oip.paths import is_v2
 from service.pages import check_ready
 from service.runtime import Runtime
 from service.telemetry import UNKNOWN_ROUTE
@@ -39,6 +39,7 @@ from service.wire import (
     replay,
     request_id,
     send_reply,
+    server_timing,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ class DataPlane:
         """Keep the worker's runtime and the application behind this one."""
         self.runtime = runtime
         self._hosted = hosted
-        self._bodies = Bodies(runtime.settings.max_body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection scope."""
@@ -92,7 +92,7 @@ class DataPlane:
         started = time.perf_counter()
         headers = head_of(scope)
         call = Call(caller=caller_of(scope), request_id=request_id(headers))
-        label, slug, data = UNKNOWN_ROUTE, "ok", False
+        label, slug = UNKNOWN_ROUTE, "ok"
         try:
             if self._is_hosted(scope):
                 label = scope["path"]
@@ -100,16 +100,16 @@ class DataPlane:
                 slug = "ok" if reply.status < HTTPStatus.BAD_REQUEST else "hosted_error"
             else:
                 route = routes.find(scope["method"], scope["path"])
-                label, data = route.path, route.data
+                label = route.path
                 reply = await self._answer(route, scope, headers, receive, call)
         except ClientLeft:
             self._count(label, _CLIENT_LEFT, "client_left", started, call)
             return
         except Exception as error:  # noqa: BLE001  (invariant 3)
-            reply, slug = failure(error, call.request_id)
+            reply, slug = failure(error, call.request_id, flat=is_v2(scope["path"]))
         self._count(label, reply.status, slug, started, call)
         head_only = scope["method"] == "HEAD"
-        await send_reply(send, reply, self._common_headers(call, data=data), head_only=head_only)
+        await send_reply(send, reply, self._common_headers(call), head_only=head_only)
 
     async def _answer(
         self,
@@ -126,7 +126,7 @@ class DataPlane:
             return await route.handler(self.runtime, request, route)
         check_ready(self.runtime)
         async with self._deadline(headers, call):
-            with self._bodies.lease() as take:
+            with self.runtime.bodies.lease() as take:
                 limit = self.runtime.settings.max_body_bytes
                 request.body = await read_body(receive, headers, limit, take)
                 async with _cancelled_if_caller_leaves(receive):
@@ -169,23 +169,21 @@ class DataPlane:
         visit = guest.Visit(call)
         guest.VISIT.set(visit)
         async with self._deadline(headers, call):
-            with self._bodies.lease() as take:
+            with self.runtime.bodies.lease() as take:
                 limit = self.runtime.settings.max_body_bytes
                 body = await read_body(receive, headers, limit, take)
                 async with _cancelled_if_caller_leaves(receive):
                     await self._hosted.app({**scope, "method": method}, replay(body, receive), keep)
         return guest.reply(messages, visit)
 
-    def _common_headers(self, call: Call, *, data: bool) -> dict[str, str]:
-        headers = {"X-Request-ID": call.request_id}
+    def _common_headers(self, call: Call) -> dict[str, str]:
+        headers = {
+            "X-Request-ID": call.request_id,
+            "X-Batch-Size": str(call.batch_size),
+            "Server-Timing": server_timing(call),
+        }
         with contextlib.suppress(Exception):
             headers["X-Model-Version"] = self.runtime.engine.bundle.manifest.version
-        if data:
-            headers["X-Batch-Size"] = str(call.batch_size)
-            headers["Server-Timing"] = (
-                f"queue;dur={call.queue_s * 1000:.3f}, compute;dur={call.compute_s * 1000:.3f}, "
-                f"codec;dur={call.codec_s * 1000:.3f}"
-            )
         return headers
 
     def _count(self, label: str, status: int, slug: str, started: float, call: Call) -> None:

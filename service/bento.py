@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from inference.call import Call
 from inference.errors import InvalidRequest
-from service.endpoints import check_count, load_images, load_latents
 from service.envelope import failure
 from service.grpc_server import GrpcServer
 from service.guest import VISIT
 from service.hosting import FrontedService, this_runtime
+from service.loading import check_count, load_images, load_latents
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
 from service.runtime import Runtime

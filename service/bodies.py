@@ -3,61 +3,39 @@
 bytes as they come → lease of their request → sum over all requests ≤ limit, or queue_full
 
 Counts bytes and keeps none; knows no request.
-
-1. A lease ends with its request, however that ends.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 from inference.errors import QueueFull
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from service.leases import Leases
 
 BODIES_AT_ONCE = 16
 """So many bodies of the largest size fit; of smaller ones more."""
 
 
-class Bodies:
-    """The bodies that a worker holds now.
+class Bodies(Leases):
+    """The bodies that a worker holds now, in bytes.
 
     Args:
         max_body_bytes: The largest single body.
-
-    Attributes:
-        held: Bytes of all of them.
     """
 
     def __init__(self, max_body_bytes: int) -> None:
         """None is held."""
-        self.held = 0
-        self._limit = BODIES_AT_ONCE * max_body_bytes
+        super().__init__()
+        self._max_body_bytes = max_body_bytes
 
-    @contextmanager
-    def lease(self) -> Iterator[Callable[[int], None]]:
-        """A function to tell of each number of bytes that came; all are given back at the end.
+    @property
+    def limit(self) -> int:
+        """Bytes of all bodies at most."""
+        return BODIES_AT_ONCE * self._max_body_bytes
 
-        Raises:
-            QueueFull: From that function; the bytes do not fit beside what others sent.
-        """
-        mine = 0
-
-        def take(count: int) -> None:
-            nonlocal mine
-            if self.held + count > self._limit:
-                raise QueueFull(
-                    f"the bodies of all running requests hold {self.held} bytes, and {count} more "
-                    f"would pass the limit of {self._limit} ({BODIES_AT_ONCE} × `max_body_bytes`); "
-                    "try again in a second",
-                    retry_after_s=1.0,
-                )
-            self.held += count
-            mine += count
-
-        try:
-            yield take
-        finally:
-            self.held -= mine
+    def refusal(self, count: int) -> QueueFull:
+        """There will be room once other requests are answered."""
+        return QueueFull(
+            f"the bodies of all running requests hold {self.held} bytes, and {count} more would "
+            f"pass the limit of {self.limit} ({BODIES_AT_ONCE} × `max_body_bytes`); try again in a "
+            "second",
+            retry_after_s=1.0,
+        )

@@ -1,4 +1,4 @@
-"""The five routes of the latent space, and the two that describe the model.
+"""The routes of the latent space.
 
 Request → inputs, parameters → engine → pixels or vectors → Reply in the accepted media type
 
@@ -7,28 +7,26 @@ Knows the engine's words; knows neither ASGI nor JSON text. Codecs run off the e
 
 from __future__ import annotations
 
-import asyncio
-import reprlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from inference import arrays, images
-from inference.errors import InvalidImage, InvalidRequest, TooManyItems, UnsupportedMediaType
+from inference.errors import InvalidRequest
 from service.inputs import read_inputs
+from service.loading import check_count, load_groups, load_images, load_latents, own_pictures
 from service.negotiation import choose
 from service.parameters import (
     ImageParameters,
+    InterpolateParameters,
     SampleParameters,
     ShiftParameters,
     check,
 )
-from service.rendering import json_bytes, render_images, render_vectors
+from service.rendering import render_images, render_vectors
 from service.wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from inference.call import Call
@@ -38,7 +36,8 @@ if TYPE_CHECKING:
     from service.wire import Request
 
     Pixels = NDArray[np.uint8]
-    Latents = NDArray[np.float32]
+
+__all__ = ["load_images", "load_latents"]
 
 _PARSED_AT_ONCE_BYTES = 32 << 10
 """A larger body is parsed in a codec thread; this much takes less time than the way there."""
@@ -89,21 +88,14 @@ async def shift(runtime: Runtime, request: Request, route: Route) -> Reply:
     """Images or latents → the same with attributes moved."""
     media_type, inputs = await _read(runtime, request, route)
     parameters = check(ShiftParameters, inputs.fields, route.takes)
-    if (inputs.images is None) == (inputs.latents is None):
-        given = "neither" if inputs.images is None else "both"
-        raise InvalidRequest(f"shift takes images or latents, and got {given}; send one of them")
-    if inputs.images is None:
-        shifted = await runtime.engine.shift(
-            request.call,
-            latents=load_latents(runtime, inputs.latents),
-            strengths=parameters.attributes,
-        )
-    else:
-        shifted = await runtime.engine.shift(
-            request.call,
-            images=await load_images(runtime, inputs.images, request.call),
-            strengths=parameters.attributes,
-        )
+    _check_either(route, inputs)
+    if parameters.detail:
+        return await _detail(runtime, request.call, inputs, media_type, parameters)
+    shifted = await runtime.engine.shift(
+        request.call,
+        **await _start(runtime, inputs, request.call),
+        strengths=parameters.attributes,
+    )
     facts = {"latents": shifted.latents}
     return await _images(runtime, request.call, shifted.images, media_type, parameters, facts)
 
@@ -118,131 +110,79 @@ async def reconstruct(runtime: Runtime, request: Request, route: Route) -> Reply
     return await _images(runtime, request.call, result.images, media_type, parameters, facts)
 
 
-async def model(runtime: Runtime, request: Request, route: Route) -> Reply:
-    """What the manifest says, where the model runs, and the limits of a request."""
-    check(route.parameters, request.query)
-    engine, settings = runtime.engine, runtime.settings
-    manifest = engine.bundle.manifest.model_dump(mode="json")
-    facts = {
-        **{name: manifest[name] for name in ("name", "version", "created", "licence")},
-        **{name: manifest[name] for name in ("provenance", "image", "latent", "graphs")},
-        **{name: manifest[name] for name in ("parity", "training")},
-        "attributes": [attribute["name"] for attribute in manifest["attributes"]],
-        "providers": list(engine.providers),
-        "limits": {
-            name: getattr(settings, name)
-            for name in (
-                "max_body_bytes",
-                "max_image_pixels",
-                "max_items",
-                "max_queue_size",
-                "max_batch_size",
-                "deadline_ms",
-            )
-        },
-    }
-    return Reply(json_bytes(facts))
+async def interpolate(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """Two images or two latents → images on the way from one to the other."""
+    media_type, inputs = await _read(runtime, request, route)
+    parameters = check(InterpolateParameters, inputs.fields, route.takes)
+    _check_either(route, inputs)
+    check_count(runtime, parameters.steps, "steps")
+    result = await runtime.engine.interpolate(
+        request.call,
+        **await _start(runtime, inputs, request.call),
+        steps=parameters.steps,
+        path=parameters.path,
+    )
+    facts = {"latents": result.latents}
+    return await _images(runtime, request.call, result.images, media_type, parameters, facts)
 
 
-async def attributes(runtime: Runtime, request: Request, route: Route) -> Reply:
-    """Each attribute with its quality and the range of strengths that is useful."""
-    check(route.parameters, request.query)
-    manifest = runtime.engine.bundle.manifest
-    listed = [attribute.model_dump(mode="json") for attribute in manifest.attributes]
-    return Reply(json_bytes({"attributes": listed}))
+async def arithmetic(runtime: Runtime, request: Request, route: Route) -> Reply:
+    """Groups to add and to subtract, each averaged → one image."""
+    media_type, inputs = await _read(runtime, request, route)
+    parameters = check(ImageParameters, inputs.fields, route.takes)
+    groups = await load_groups(runtime, inputs.groups, request.call)
+    result = await runtime.engine.arithmetic(request.call, **groups)
+    facts = {"latents": result.latents}
+    return await _images(runtime, request.call, result.images, media_type, parameters, facts)
 
 
-async def load_images(runtime: Runtime, given: list[bytes] | Pixels | None, call: Call) -> Pixels:
-    """Images of any kind → uint8 [N, H, W, C] of the model's own shape.
-
-    Raises:
-        InvalidRequest: There are none.
-        InvalidImage: One cannot be decoded; the message says which.
-    """
-    if given is None:
-        raise InvalidRequest("field 'images' is missing; send at least one image")
-    spec = runtime.engine.bundle.manifest.image
-    if isinstance(given, np.ndarray) and given.shape[1:] == spec.shape:
-        return arrays.check_images(given, spec)
-    runtime.engine.check_codec_room(len(given))
-    before = call.codec_s
-    if isinstance(given, np.ndarray):
-        jobs = [runtime.engine.codec(call, images.fit, image, spec) for image in given]
-    else:
-        jobs = [
-            runtime.engine.codec(call, _decode_one, index, data, runtime)
-            for index, data in enumerate(given)
-        ]
-    pixels = await _all_or_none(jobs)
-    runtime.telemetry.observe_codec("decode", call.codec_s - before)
-    return np.stack(pixels)
+async def _detail(
+    runtime: Runtime, call: Call, inputs: Inputs, media_type: str, parameters: ShiftParameters
+) -> Reply:
+    if inputs.images is None:
+        raise InvalidRequest(
+            "detail adds what the shift changes to the picture that was sent, but latents came; "
+            "send images, or leave detail out"
+        )
+    async with own_pictures(runtime, inputs.images, call) as pictures:
+        result = await runtime.engine.detail(
+            call, pictures=pictures, strengths=parameters.attributes
+        )
+        facts = {"latents": result.latents}
+        return await _images(runtime, call, result.pictures, media_type, parameters, facts)
 
 
-async def _all_or_none(jobs: Iterable[Coroutine[Any, Any, Pixels]]) -> list[Pixels]:
-    """The results of all jobs; once one fails, those that have not begun never do."""
-    tasks = [asyncio.ensure_future(job) for job in jobs]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-
-
-def load_latents(runtime: Runtime, given: object) -> Latents:
-    """Latents as JSON rows or an array → float32 [N, L], finite.
-
-    Raises:
-        InvalidRequest: There are none, or a value is no finite number.
-        ShapeMismatch: Not rows of L numbers.
-    """
-    dimension = runtime.engine.bundle.manifest.latent.dimension
-    if given is None:
-        raise InvalidRequest(f"field 'latents' is missing; send rows of {dimension} numbers")
-    if isinstance(given, np.ndarray):
-        return arrays.check_latents(given, dimension)
-    return arrays.latents_from_lists(given, dimension)
-
-
-def check_count(runtime: Runtime, count: int) -> None:
-    """Refuse a request for more than ``max_items`` images.
-
-    Raises:
-        TooManyItems: ``count`` is beyond the limit.
-    """
-    limit = runtime.settings.max_items
-    if count > limit:
-        raise TooManyItems(
-            f"n is {reprlib.repr(count)}, the limit is {limit}; ask for them in several requests, "
-            "or ask the operator to raise `max_items`",
-            details={"limit": limit},
+def _check_either(route: Route, inputs: Inputs) -> None:
+    if (inputs.images is None) == (inputs.latents is None):
+        given = "neither" if inputs.images is None else "both"
+        raise InvalidRequest(
+            f"{route.name} takes images or latents, and got {given}; send one of them"
         )
 
 
-def _decode_one(index: int, data: bytes, runtime: Runtime) -> Pixels:
-    spec = runtime.engine.bundle.manifest.image
-    try:
-        return images.decode(data, spec, runtime.image_limits)
-    except (InvalidImage, UnsupportedMediaType) as error:
-        raise type(error)(
-            f"image {index}: {error.message}", details={**error.details, "index": index}
-        ) from error
+async def _start(runtime: Runtime, inputs: Inputs, call: Call) -> dict[str, Any]:
+    """The engine's argument for the images or latents that were given."""
+    if inputs.images is None:
+        return {"latents": load_latents(runtime, inputs.latents)}
+    return {"images": await load_images(runtime, inputs.images, call)}
 
 
 async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, Inputs]:
     media_type = choose(request.headers.get(b"accept", b"").decode("latin-1"), route.offers)
-    arguments = (request, route.takes, runtime.settings.max_items)
+
+    def parse() -> Inputs:
+        return read_inputs(request, route.takes, runtime.settings.max_items, raw=route.raw)
+
     if len(request.body) <= _PARSED_AT_ONCE_BYTES:
-        return media_type, read_inputs(*arguments)
+        return media_type, parse()
     runtime.engine.check_codec_room()
-    return media_type, await runtime.engine.codec(request.call, read_inputs, *arguments)
+    return media_type, await runtime.engine.codec(request.call, parse)
 
 
 async def _images(  # noqa: PLR0917  (one result's worth, in the order of the flow)
     runtime: Runtime,
     call: Call,
-    pixels: Pixels,
+    pixels: Sequence[Pixels] | Pixels,
     media_type: str,
     parameters: ImageParameters,
     facts: Mapping[str, Any],

@@ -28,10 +28,6 @@ from typing import TYPE_CHECKING, TypeVar
 import bentoml
 import uvicorn.config
 
-# BentoML points all servers of a host to one folder for metrics, and each start empties it; ours
-# are the worker's own. prometheus_client reads this once, when it is first imported.
-os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-
 from service.app import create_app
 from service.guest import Hosted
 from service.runtime import Runtime

@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document, made from the table of routes and the parameter models.
 
-routes, parameter models, error table → one document, equal on every worker and every start
+routes, parameter models, error table, examples → one document, equal on every worker and start
 
 It describes the wire alone: nothing of the loaded model is in it, so it can be compared with a
 committed copy.
@@ -11,62 +11,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inference.errors import ERRORS
-from service import __version__
-from service.inputs import MULTIPART, NPY, body_types
+from service import __version__, examples, schemas
+from service.inputs import GROUPS, IMAGES, LATENTS, NPY, body_types
+from service.multipart import MULTIPART
+from service.parameters import SampleParameters
 from service.rendering import ZIP
+from service.schemas import BINARY, COMPONENTS, FIELDS, VECTORS, reference
 from service.wire import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from service.routes import Route
+    from service.schemas import Schema
 
 Document = dict[str, Any]
-_BINARY: Document = {"type": "string", "format": "binary"}
-_FIELDS: dict[str, Document] = {
-    "images": {
-        "type": "array",
-        "minItems": 1,
-        "items": {"type": "string", "contentEncoding": "base64"},
-        "description": "Compressed images (PNG, JPEG, WebP, BMP, GIF) as plain base64.",
-    },
-    "latents": {
-        "type": "array",
-        "minItems": 1,
-        "items": {"type": "array", "items": {"type": "number"}},
-        "description": "Rows of as many numbers as the model has latent dimensions.",
-    },
-}
-_VECTORS: Document = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-_ENVELOPE: Document = {
+_FILES: Document = {"type": "array", "minItems": 1, "items": BINARY}
+_STRENGTHS: Document = {
     "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["slug", "message", "request_id"],
-            "properties": {
-                "slug": {"type": "string", "enum": list(ERRORS)},
-                "message": {
-                    "type": "string",
-                    "description": "The wrong value, the limit and the cure.",
-                },
-                "request_id": {"type": "string"},
-                "retry_after_s": {"type": "number"},
-            },
-            "additionalProperties": True,
-        }
-    },
+    "additionalProperties": SampleParameters.model_json_schema()["properties"]["attributes"][
+        "additionalProperties"
+    ],
+    "description": "Strengths by the names that `GET /v1/attributes` lists.",
 }
 _HEADERS: Document = {
     "X-Request-ID": ("The caller's id if it sent a sane one, else a new one.", "string"),
-    "X-Model-Version": ("Version of the model that answered.", "string"),
+    "X-Model-Version": ("Version of the model that answered, once one is loaded.", "string"),
     "X-Batch-Size": ("Items of the largest micro-batch that the request rode in.", "integer"),
     "Server-Timing": ("Milliseconds in queue, compute and codec.", "string"),
 }
-_SHARED_SLUGS = ("inference_failed",)
+_SEED = ("The seed of these images.", "integer")
+_RETRY = ("Seconds until it is worth trying again.", "integer")
+_TRY_LATER = frozenset({"429", "503"})
+_SHARED_SLUGS = ("invalid_request", "inference_failed")
 _DATA_SLUGS = (
-    "invalid_request",
     "not_acceptable",
     "payload_too_large",
     "too_many_items",
@@ -75,6 +53,12 @@ _DATA_SLUGS = (
     "not_ready",
     "shutting_down",
     "deadline_exceeded",
+)
+_NEEDS_A_MODEL = frozenset({"model", "attributes", "ready"})
+_DESCRIPTION = (
+    "Beside these routes there are BentoML's typed endpoints (`/schema.json` describes them) and "
+    "the Open Inference Protocol under `/v2`. Latents in the examples have four numbers for "
+    "brevity; a model has as many as `GET /v1/model` says."
 )
 
 
@@ -89,10 +73,17 @@ def build(routes: Iterable[Route]) -> Document:
             "title": "latentserve",
             "version": __version__,
             "summary": "The latent space of a variational autoencoder.",
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ENVELOPE}},
+        "components": {
+            "schemas": {**COMPONENTS, "Strengths": _STRENGTHS},
+            "examples": {
+                slug: {"summary": f"retry: {row.retry}", "value": examples.FAILURES[slug]}
+                for slug, row in ERRORS.items()
+            },
+        },
     }
 
 
@@ -106,79 +97,140 @@ def _operation(route: Route) -> Document:
     if route.data:
         operation["requestBody"] = _request_body(route)
         operation["parameters"] += [
-            {
-                "name": name,
-                "in": "query",
-                "description": "For bodies that hold no fields; never beside the same field.",
-                "schema": schema,
-            }
-            for name, schema in _schema(route)["properties"].items()
+            _in_url(name, schema) for name, schema in _properties(route).items()
         ]
     return operation
 
 
 def _headers_in() -> list[Document]:
-    described = (
-        ("X-Request-ID", "An id for logs and answers, 1 to 128 plain characters.", "string"),
-        ("X-Deadline-Ms", "Milliseconds after which the answer is of no more use.", "number"),
+    described: tuple[tuple[str, str, Schema], ...] = (
+        (
+            "X-Request-ID",
+            "An id for logs and answers, 1 to 128 plain characters.",
+            {"type": "string"},
+        ),
+        (
+            "X-Deadline-Ms",
+            "Milliseconds after which the answer is of no more use.",
+            {"type": "number", "exclusiveMinimum": 0},
+        ),
     )
     return [
-        {"name": name, "in": "header", "description": text, "schema": {"type": kind}}
-        for name, text, kind in described
+        {"name": name, "in": "header", "description": text, "schema": schema}
+        for name, text, schema in described
     ]
 
 
-def _schema(route: Route) -> Document:
-    schema = route.parameters.model_json_schema()
-    schema.pop("description", None)
-    schema.setdefault("properties", {})
-    return schema
+def _in_url(name: str, schema: Schema) -> Document:
+    text = "For bodies that hold no fields; never beside the same field."
+    found: Document = {"name": name, "in": "query", "description": text}
+    if "$ref" in schema:  # an object, as JSON text
+        return {**found, "content": {JSON: {"schema": schema}}}
+    return {**found, "schema": _without_null(schema)}
+
+
+def _without_null(schema: Schema) -> Schema:
+    """A URL leaves out what is not given."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in {"anyOf", "default"}}
+    return {**choices[0], **kept}
+
+
+def _properties(route: Route) -> dict[str, Schema]:
+    """The parameters' schemas by name, those of strengths by reference."""
+    found: dict[str, Schema] = {}
+    for name, schema in route.parameters.model_json_schema().get("properties", {}).items():
+        kept = {key: value for key, value in schema.items() if key != "title"}
+        if name == "attributes":
+            kept = {key: kept[key] for key in ("description", "default") if key in kept}
+            kept = reference("Strengths", **kept)
+        found[name] = kept
+    return found
 
 
 def _request_body(route: Route) -> Document:
-    schema = _schema(route)
-    fields = {name: _FIELDS[name] for name in sorted(route.takes)}
-    required = list(schema.get("required", [])) + (list(fields) if len(fields) == 1 else [])
-    as_json = {
-        **schema,
-        "properties": {**fields, **schema["properties"]},
-        **({"required": required} if required else {}),
-    }
     content: Document = {}
-    for media_type in body_types(route.takes):
+    for media_type in body_types(route.takes, raw=route.raw):
         if media_type == JSON:
-            content[media_type] = {"schema": as_json}
-        elif media_type == MULTIPART:
-            files = {"images": {"type": "array", "items": _BINARY}}
-            parts = {name: files.get(name, part) for name, part in as_json["properties"].items()}
-            content[media_type] = {"schema": {**as_json, "properties": parts}}
-        elif media_type == NPY:
-            text = {
-                "images": "uint8 [N, H, W, C] or [H, W, C]",
-                "latents": "float32 [N, L]",
+            content[media_type] = {
+                "schema": _json_body(route),
+                "example": examples.REQUESTS[route.name],
             }
-            shapes = " or ".join(text[name] for name in sorted(route.takes))
-            content[media_type] = {"schema": {**_BINARY, "description": shapes}}
+        elif media_type == MULTIPART:
+            content[media_type] = {"schema": _multipart_body(route)}
+        elif media_type == NPY:
+            content[media_type] = {"schema": {**BINARY, "description": _npy_text(route)}}
         else:
-            content[media_type] = {"schema": _BINARY}
+            content[media_type] = {"schema": BINARY}
     return {"required": bool(route.takes), "content": content}
 
 
+def _json_body(route: Route) -> Schema:
+    fields = {name: FIELDS[name] for name in route.takes}
+    if route.name == "interpolate":
+        fields = {name: {**field, "minItems": 2, "maxItems": 2} for name, field in fields.items()}
+    if route.takes != IMAGES | LATENTS:
+        needed = ["add"] if route.takes == GROUPS else list(fields)
+        return _object(route, fields, needed)
+    return {"oneOf": [_object(route, {name: fields[name]}, [name]) for name in sorted(fields)]}
+
+
+def _multipart_body(route: Route) -> Schema:
+    """Files by field; all other fields are text: JSON where it is JSON."""
+    if route.name == "interpolate":
+        return _object(route, {"images": {**_FILES, "minItems": 2, "maxItems": 2}}, ["images"])
+    if route.takes >= IMAGES:
+        either = {"anyOf": [{"required": ["images"]}, {"required": ["image"]}]}
+        return {**_object(route, {"images": _FILES, "image": _FILES}, []), **either}
+    if route.takes == GROUPS:
+        text = "The files of one group; further groups are `{0}[1]`, `{0}[2]` and so on."
+        fields: dict[str, Schema] = {}
+        for name in sorted(GROUPS):
+            fields[name] = {**_FILES, "description": text.format(name)}
+            fields[f"{name}[1]"] = _FILES
+        return _object(route, fields, ["add"])
+    return _json_body(route)
+
+
+def _object(route: Route, fields: Mapping[str, Schema], needed: list[str]) -> Schema:
+    """``fields`` and the route's parameters as one object."""
+    properties = _properties(route)
+    if "latents" in fields:
+        properties.pop("detail", None)
+    required = needed + route.parameters.model_json_schema().get("required", [])
+    found: Schema = {
+        "type": "object",
+        "properties": {**{name: fields[name] for name in sorted(fields)}, **properties},
+        "additionalProperties": False,
+    }
+    return {**found, "required": required} if required else found
+
+
+def _npy_text(route: Route) -> str:
+    shapes = {"images": "uint8 [N, H, W, C] or [H, W, C]", "latents": "float32 [N, L]"}
+    if route.takes == GROUPS:
+        return f"One group to add: {' or '.join(shapes.values())}"
+    return " or ".join(shapes[name] for name in sorted(route.takes))
+
+
 def _success(route: Route) -> Document:
-    headers = dict(_HEADERS) if route.data else {"X-Request-ID": _HEADERS["X-Request-ID"]}
-    if route.name == "sample":
-        headers["X-Seed"] = ("The seed of these images.", "integer")
+    headers = {**_HEADERS, "X-Seed": _SEED} if route.name == "sample" else _HEADERS
+    content: Document = {offer: {"schema": _answer(route, offer)} for offer in route.offers}
+    plain = JSON if JSON in content else route.offers[0]
+    content[plain]["example"] = examples.ANSWERS[route.name]
+    return {"description": route.summary, "headers": _headers(headers), "content": content}
+
+
+def _headers(described: Document) -> Document:
     return {
-        "description": route.summary,
-        "headers": {
-            name: {"description": text, "schema": {"type": kind}}
-            for name, (text, kind) in headers.items()
-        },
-        "content": {offer: {"schema": _answer(route, offer)} for offer in route.offers},
+        name: {"description": text, "schema": {"type": kind}}
+        for name, (text, kind) in described.items()
     }
 
 
-def _answer(route: Route, offer: str) -> Document:
+def _answer(route: Route, offer: str) -> Schema:
     if offer.startswith("text/"):
         return {"type": "string"}
     if offer != JSON:
@@ -187,37 +239,47 @@ def _answer(route: Route, offer: str) -> Document:
             ZIP: "One PNG for each image.",
         }
         picture = "One image, or several as one contact sheet."
-        return {**_BINARY, "description": texts.get(offer, picture)}
+        return {**BINARY, "description": texts.get(offer, picture)}
     if not route.data:
-        return {"type": "object"}
+        return schemas.STATUS if route.name in {"live", "ready"} else {"type": "object"}
+    properties: Document = {"images": schemas.files()}
+    required = ["images"]
     if route.name == "encode":
-        return {"type": "object", "properties": {"mean": _VECTORS, "logvar": _VECTORS}}
-    properties: Document = {"images": _FIELDS["images"]}
-    if route.name != "decode":
-        properties["latents"] = _VECTORS
+        text = "The log-variance about the mean; a plain autoencoder has none, nor this field."
+        properties = {"mean": VECTORS, "logvar": {**VECTORS, "description": text}}
+        required = ["mean"]
+    elif route.name != "decode":
+        properties["latents"] = VECTORS
+        required.append("latents")
     if route.name == "sample":
         properties["seed"] = {"type": "integer"}
-    return {"type": "object", "properties": properties}
+        required.append("seed")
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _failures(route: Route) -> Document:
     slugs = set(_SHARED_SLUGS)
     if route.data:
         slugs.update(_DATA_SLUGS)
-    if "images" in route.takes:
+    if route.takes & (IMAGES | GROUPS):
         slugs.add("invalid_image")
     if route.takes:
         slugs.add("shape_mismatch")
     if "attributes" in route.parameters.model_fields:
         slugs.add("unknown_attribute")
+    if route.name in _NEEDS_A_MODEL:
+        slugs.add("not_ready")
     if route.name == "ready":
-        slugs.update(("not_ready", "shutting_down"))
+        slugs.add("shutting_down")
     by_status: dict[str, list[str]] = {}
     for slug, row in ERRORS.items():
         if slug in slugs:
             by_status.setdefault(str(row.http_status), []).append(slug)
-    schema = {"$ref": "#/components/schemas/Error"}
-    return {
-        status: {"description": ", ".join(names), "content": {JSON: {"schema": schema}}}
-        for status, names in sorted(by_status.items())
-    }
+    return {status: _failure(status, names) for status, names in sorted(by_status.items())}
+
+
+def _failure(status: str, slugs: list[str]) -> Document:
+    headers = {**_HEADERS, "Retry-After": _RETRY} if status in _TRY_LATER else _HEADERS
+    shown = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
+    content = {JSON: {"schema": reference("Error"), "examples": shown}}
+    return {"description": ", ".join(slugs), "headers": _headers(headers), "content": content}

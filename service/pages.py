@@ -12,10 +12,10 @@ from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from inference.errors import NotReady, ShuttingDown
+from inference.errors import ERRORS, NotReady, ShuttingDown
 from service import openapi, telemetry
 from service.rendering import json_bytes
-from service.wire import Reply
+from service.wire import JSON, Reply
 
 if TYPE_CHECKING:
     from service.routes import Route
@@ -26,6 +26,7 @@ _HTML = "text/html; charset=utf-8"
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color-scheme:light dark}code,pre{font-family:ui-monospace,monospace;font-size:.9em}"
+    "pre{background:#8882;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}"
     "h2{margin-top:2.5rem;border-top:1px solid #8886;padding-top:1rem}"
     "table{border-collapse:collapse;margin:1rem 0;width:100%}"
     "td,th{border:1px solid #8886;padding:.2rem .6rem;"
@@ -123,17 +124,21 @@ def _docs_page() -> bytes:
         for path, methods in document()["paths"].items()
         for method, operation in methods.items()
     )
-    lead = "<p>The same as <a href='/openapi.json'><code>/openapi.json</code></a>.</p>"
-    return _page("latentserve: routes", f"<h1>Routes</h1>{lead}{sections}")
+    lead = (
+        "<p>The same as <a href='/openapi.json'><code>/openapi.json</code></a>. What goes wrong is "
+        "listed under <a href='#errors'>errors</a>.</p>"
+        f"<p>{escape(document()['info']['description'])}</p>"
+    )
+    return _page("latentserve: routes", f"<h1>Routes</h1>{lead}{sections}{_errors()}")
 
 
 def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     content = operation.get("requestBody", {}).get("content", {})
-    fields = content.get("application/json", {}).get("schema", {}).get("properties", {})
+    body = content.get(JSON, {})
     rows = "".join(
-        f"<tr><td><code>{escape(name)}</code><td>{escape(str(schema.get('default', '')))}"
+        f"<tr><td><code>{escape(name)}</code><td>{escape(_shown(schema.get('default', '')))}"
         f"<td>{escape(schema.get('description', ''))}"
-        for name, schema in fields.items()
+        for name, schema in _fields(body.get("schema", {})).items()
     )
     table = f"<table><tr><th>field<th>default<th>meaning{rows}</table>" if rows else ""
     answers = "".join(
@@ -142,8 +147,43 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
         for status, answer in operation["responses"].items()
     )
     takes = f"<p>Takes <code>{escape(', '.join(content))}</code>.</p>" if content else ""
+    asked = _example("Sent as JSON", body)
+    told = operation["responses"]["200"]["content"].get(JSON, {})
     return (
         f"<h2 id='{escape(path)}'><code>{method.upper()} {escape(path)}</code></h2>"
-        f"<p>{escape(operation['summary'])}</p>{takes}{table}"
+        f"<p>{escape(operation['summary'])}</p>{takes}{table}{asked}"
         f"<table><tr><th>status<th>meaning<th>media types{answers}</table>"
+        f"{_example('Answered as JSON', told)}"
     )
+
+
+def _fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """The properties of a body, which may have several forms."""
+    fields: dict[str, Any] = {}
+    for form in schema.get("oneOf", [schema]):
+        fields |= form.get("properties", {})
+    return fields
+
+
+def _example(title: str, content: dict[str, Any]) -> str:
+    if "example" not in content:
+        return ""
+    return f"<p>{title}:</p><pre>{escape(_shown(content['example']))}</pre>"
+
+
+def _errors() -> str:
+    shown = document()["components"]["examples"]
+    rows = "".join(
+        f"<tr><td><code>{slug}</code><td>{row.http_status}<td>{row.retry}"
+        f"<td>{escape(shown[slug]['value']['error']['message'])}"
+        for slug, row in ERRORS.items()
+    )
+    envelope = _shown(next(iter(shown.values()))["value"])
+    return (
+        f"<h2 id='errors'>Errors</h2><p>Every failure is</p><pre>{escape(envelope)}</pre>"
+        f"<table><tr><th>slug<th>status<th>retry<th>for instance{rows}</table>"
+    )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json_bytes(value).decode()

@@ -10,20 +10,36 @@ from __future__ import annotations
 
 import reprlib
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from inference.engine import MAX_TEMPERATURE
 from inference.errors import InvalidRequest
+from inference.interpolation import MIN_STEPS, PathName
+from inference.latents import MAX_STRENGTH
+from inference.sampling import MAX_TEMPERATURE, PriorName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pydantic_core import ErrorDetails
 
-Strength = Annotated[float, Field(allow_inf_nan=False)]
+
+def _whole(value: object) -> object:
+    """A float without a fraction as the integer that JSON Schema takes it for."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_whole)
+Strength = Annotated[
+    float,
+    # The engine checks the bounds, with a message of its own; here they are told.
+    Field(
+        allow_inf_nan=False,
+        json_schema_extra={"minimum": -MAX_STRENGTH, "maximum": MAX_STRENGTH},
+    ),
+]
 MAX_SEED = (1 << 63) - 1
 MAX_ENTRIES = 1024
 """Fields of a request, and entries of a field, before any is looked at: each wrong one would
@@ -40,7 +56,7 @@ class Parameters(BaseModel):
 class ImageParameters(Parameters):
     """Parameters of every route that answers with images."""
 
-    columns: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+    columns: Annotated[int, Field(ge=1, le=4096), _WHOLE] | None = Field(
         None, description="Columns of the contact sheet, if several images go into one."
     )
 
@@ -48,8 +64,10 @@ class ImageParameters(Parameters):
 class SampleParameters(ImageParameters):
     """Parameters of sampling."""
 
-    n: int = Field(1, ge=1, description="How many images; `max_items` is the most.")
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
+    n: Annotated[int, Field(ge=1), _WHOLE] = Field(
+        1, description="How many images; `max_items` is the most."
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED), _WHOLE] | None = Field(
         None, description="The same seed gives the same images; drawn anew if absent."
     )
     temperature: float = Field(
@@ -59,8 +77,10 @@ class SampleParameters(ImageParameters):
         allow_inf_nan=False,
         description="Spread about the prior's means; 1 is the prior itself.",
     )
-    prior: Literal["fitted", "normal"] = Field(
-        "fitted", description="The prior fitted to the training images, or N(0, I)."
+    prior: PriorName = Field(
+        "fitted",
+        description="The prior fitted to the training images, or N(0, I), which a plain "
+        "autoencoder does not have.",
     )
     attributes: dict[str, Strength] = Field(
         default_factory=dict, description="Strength of each attribute to add, by name."
@@ -73,6 +93,24 @@ class ShiftParameters(ImageParameters):
     attributes: dict[str, Strength] = Field(
         description="Strength by attribute name: 1 moves the mean of the images without it "
         "to the mean of those with it."
+    )
+    detail: bool = Field(
+        default=False,
+        description="Whether to add only what the shift changes to the picture that was sent, at "
+        "its own size; takes images, not latents.",
+    )
+
+
+class InterpolateParameters(ImageParameters):
+    """Parameters of interpolation."""
+
+    steps: Annotated[int, Field(ge=MIN_STEPS), _WHOLE] = Field(
+        8, description="How many images, both ends included; `max_items` is the most."
+    )
+    path: PathName = Field(
+        "linear",
+        description="The straight line, or the great circle (spherical), on which points are as "
+        "long as the ends are.",
     )
 
 

@@ -1,6 +1,6 @@
 """Results as bytes, per media type: JSON, one picture, a contact sheet, an array, an archive.
 
-uint8 [N, H, W, C], latents [N, L] | None → Reply body;  mean, logvar [N, L] → Reply body
+images uint8 [H, W, C] each, latents [N, L] | None → Reply body;  mean, logvar [N, L] → Reply body
 
 Pure functions; the caller runs them off the event loop. Knows no request.
 """
@@ -12,17 +12,20 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 
 from inference import arrays, images
+from inference.errors import NotAcceptable
 from service.inputs import NPY
 from service.wire import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
 
 PNG = "image/png"
 ZIP = "application/zip"
@@ -39,7 +42,7 @@ def json_bytes(document: object) -> bytes:
 
 
 def render_images(
-    pixels: NDArray[np.uint8],
+    pixels: Sequence[Pixels] | Pixels,
     media_type: str,
     columns: int | None,
     facts: Mapping[str, Any],
@@ -47,10 +50,14 @@ def render_images(
     """Images as one body.
 
     Args:
-        pixels: uint8 [N, H, W, C], N at least 1.
+        pixels: uint8 [H, W, C] each, at least one; C is 1 (grey) or 3 (RGB), or one more with
+            alpha.
         media_type: One of `IMAGE_OFFERS`.
         columns: Columns of the contact sheet; None chooses.
         facts: Further fields of the JSON form (latents, seed).
+
+    Raises:
+        NotAcceptable: Images of several sizes were to become one array or one sheet.
     """
     if media_type == JSON:
         texts = [
@@ -58,24 +65,45 @@ def render_images(
             for image in pixels
         ]
         return json_bytes({"images": texts, **facts})
-    if media_type == NPY:
-        return arrays.write_npy(pixels)
     if media_type == ZIP:
         return _archive(pixels)
-    sheet = pixels[0] if len(pixels) == 1 else images.contact_sheet(pixels, columns)
+    if media_type == NPY:
+        return arrays.write_npy(_stacked(pixels, media_type))
+    sheet = (
+        pixels[0]
+        if len(pixels) == 1
+        else images.contact_sheet(_stacked(pixels, media_type), columns)
+    )
     return images.encode(sheet, media_type)
 
 
 def render_vectors(
-    mean: NDArray[np.float32], logvar: NDArray[np.float32], media_type: str
+    mean: NDArray[np.float32], logvar: NDArray[np.float32] | None, media_type: str
 ) -> bytes:
-    """An encoding float32 [N, L] as one body; the array form holds the mean alone."""
+    """An encoding float32 [N, L] as one body; the array form holds the mean alone.
+
+    A plain autoencoder has no ``logvar``, and then the JSON form has no such field.
+    """
     if media_type == NPY:
         return arrays.write_npy(mean)
-    return json_bytes({"mean": mean, "logvar": logvar})
+    return json_bytes({"mean": mean} if logvar is None else {"mean": mean, "logvar": logvar})
 
 
-def _archive(pixels: NDArray[np.uint8]) -> bytes:
+def _stacked(pixels: Sequence[Pixels] | Pixels, media_type: str) -> Pixels:
+    if isinstance(pixels, np.ndarray):
+        return pixels
+    shapes = sorted({image.shape for image in pixels})
+    if len(shapes) > 1:
+        raise NotAcceptable(
+            f"the pictures have {len(shapes)} sizes or numbers of channels (such as "
+            f"{list(shapes[0])} and {list(shapes[-1])}), which one {media_type} cannot hold; "
+            f"ask for {ZIP} or {JSON}, or send them one by one",
+            details={"offers": [ZIP, JSON]},
+        )
+    return np.stack(pixels)
+
+
+def _archive(pixels: Iterable[Pixels]) -> bytes:
     buffer = io.BytesIO()
     # PNG is compressed already; a fixed date keeps equal images equal bytes.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

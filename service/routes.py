@@ -12,8 +12,16 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from inference.errors import MethodNotAllowed, RouteNotFound
-from service import endpoints, pages
-from service.parameters import ImageParameters, Parameters, SampleParameters, ShiftParameters
+from service import endpoints, facts, pages
+from service.inputs import GROUPS, IMAGES, LATENTS
+from service.oip import paths, rest
+from service.parameters import (
+    ImageParameters,
+    InterpolateParameters,
+    Parameters,
+    SampleParameters,
+    ShiftParameters,
+)
 from service.rendering import IMAGE_OFFERS, VECTOR_OFFERS
 from service.wire import JSON
 
@@ -25,9 +33,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Runtime, Request, "Route"], Awaitable[Reply]]
 
-IMAGES = frozenset({"images"})
-LATENTS = frozenset({"latents"})
-
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -37,9 +42,10 @@ class Route:
         method: GET answers HEAD too.
         path: Exact; there are no path parameters.
         handler: Gives the reply.
-        takes: ``images``, ``latents``, both or neither.
+        takes: The fields of images, latents or groups that it takes, or none.
         offers: Media types of the answer, the default first.
         parameters: The fields beside images and latents.
+        raw: Whether one image is a whole request, and so may be the body itself.
         data: Whether it runs the model; such routes have a body, a deadline and wait for readiness.
     """
 
@@ -49,6 +55,7 @@ class Route:
     takes: frozenset[str] = frozenset()
     offers: tuple[str, ...] = (JSON,)
     parameters: type[Parameters] = Parameters
+    raw: bool = True
     data: bool = False
 
     @property
@@ -68,8 +75,10 @@ def _data(
     takes: frozenset[str],
     parameters: type[Parameters],
     offers: tuple[str, ...] = IMAGE_OFFERS,
+    *,
+    raw: bool = True,
 ) -> Route:
-    return Route("POST", path, handler, takes, offers, parameters, data=True)
+    return Route("POST", path, handler, takes, offers, parameters, raw=raw, data=True)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -78,8 +87,16 @@ ROUTES: tuple[Route, ...] = (
     _data("/v1/sample", endpoints.sample, frozenset(), SampleParameters),
     _data("/v1/shift", endpoints.shift, IMAGES | LATENTS, ShiftParameters),
     _data("/v1/reconstruct", endpoints.reconstruct, IMAGES, ImageParameters),
-    Route("GET", "/v1/model", endpoints.model),
-    Route("GET", "/v1/attributes", endpoints.attributes),
+    _data(
+        "/v1/interpolate",
+        endpoints.interpolate,
+        IMAGES | LATENTS,
+        InterpolateParameters,
+        raw=False,
+    ),
+    _data("/v1/arithmetic", endpoints.arithmetic, GROUPS, ImageParameters),
+    Route("GET", "/v1/model", facts.model),
+    Route("GET", "/v1/attributes", facts.attributes),
     Route("GET", "/livez", pages.live),
     Route("GET", "/readyz", pages.ready),
     Route("GET", "/metrics", pages.metrics, offers=("text/plain",)),
@@ -87,9 +104,24 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/docs", pages.docs, offers=("text/html",)),
     Route("GET", "/", pages.index, offers=("text/html",)),
 )
+V2_ROUTES: tuple[Route, ...] = (
+    Route("GET", paths.PREFIX, rest.server_metadata),
+    Route("GET", f"{paths.PREFIX}/health/live", rest.server_live),
+    Route("GET", f"{paths.PREFIX}/health/ready", rest.server_ready),
+    *(
+        route
+        for model in (paths.MODEL, paths.VERSION)
+        for route in (
+            Route("GET", model, rest.model_metadata),
+            Route("GET", f"{model}/ready", rest.model_ready),
+            Route("POST", f"{model}/infer", rest.model_infer, data=True),
+        )
+    ),
+)
+"""The Open Inference Protocol, which has a description of its own and needs none of ours."""
 _GRANTS = {"GET": ("GET", "HEAD")}
 _BY_PATH: dict[str, dict[str, Route]] = {}
-for _route in ROUTES:
+for _route in (*ROUTES, *V2_ROUTES):
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
 
 
@@ -100,7 +132,7 @@ def find(method: str, path: str) -> Route:
         RouteNotFound: No such path; the message names near ones.
         MethodNotAllowed: The path has no such method; the details list those it has.
     """
-    methods = _BY_PATH.get(path)
+    methods = _BY_PATH.get(paths.template(path))
     if methods is None:
         near = get_close_matches(path[:100], _BY_PATH, n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""

@@ -21,6 +21,8 @@ from bundle import open_bundle
 from inference.engine import Engine, EngineOptions
 from inference.errors import NotReady
 from inference.images import ImageLimits
+from service.bodies import Bodies
+from service.pictures import Pictures
 from service.settings import find_bundle
 from service.telemetry import Telemetry
 
@@ -44,6 +46,8 @@ class Runtime:
     Attributes:
         settings: The server's settings.
         telemetry: The worker's metrics.
+        bodies: What all requests' bodies may hold, over HTTP and gRPC together.
+        pictures: What all requests' own pictures may hold, while details go onto them.
         image_limits: The limits of images that come in.
         draining: Set once nothing new is taken.
     """
@@ -58,6 +62,8 @@ class Runtime:
         self.settings = settings
         self._end = end
         self.telemetry = Telemetry()
+        self.bodies = Bodies(settings.max_body_bytes)
+        self.pictures = Pictures(settings.max_image_pixels)
         self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
         self.draining = asyncio.Event()
         self._drains = False

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         3001,
         ge=0,
         le=65535,
-        description="TCP port of gRPC (health and reflection); 0 lets the system choose one. "
+        description="TCP port of gRPC; 0 lets the system choose one. "
         "A port that is taken stops the start. "
         "`latentserve_ready` is what its health service follows.",
     )
@@ -78,7 +78,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         32 << 20,
         ge=1024,
-        description="Bytes of one request body; all that a worker holds may have 16 times as many. "
+        description="Bytes of one request body or gRPC message; all that a worker holds may have "
+        "16 times as many. "
         "A larger one is refused with 413 payload_too_large before it is read to its end, one that "
         "does not fit beside the others with 429 queue_full. "
         '`latentserve_requests_total{slug="payload_too_large"}` counts the refusals.',
@@ -128,7 +129,8 @@ class Settings(BaseSettings):
         30_000.0,
         gt=0,
         le=600_000,
-        description="Milliseconds that a request may take when it names no X-Deadline-Ms, "
+        description="Milliseconds that a request may take when it brings no deadline of its own "
+        "(X-Deadline-Ms, or gRPC's), "
         "and the most that one may ask for. "
         "A later answer is dropped and the caller gets 504 deadline_exceeded. "
         '`latentserve_sheds_total{reason="deadline_exceeded"}` counts them.',

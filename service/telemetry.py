@@ -14,6 +14,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+# BentoML points all servers of a host to one folder for metrics, and each start empties it; ours
+# are the worker's own. prometheus_client reads this once, when it is first imported.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -43,7 +47,7 @@ class Telemetry:
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "latentserve_requests",
-            "Requests answered, by route, HTTP status and error slug (ok for none).",
+            "Requests answered, by route or gRPC method, status and error slug (ok for none).",
             ("route", "status", "slug"),
             registry=self.registry,
         )
@@ -151,8 +155,15 @@ class Telemetry:
         """Count one request's decoding or encoding."""
         self.codec_seconds.labels(stage).observe(seconds)
 
-    def observe_request(self, route: str, status: int, slug: str, seconds: float) -> None:
-        """Count one finished request; ``slug`` is ``ok`` where nothing failed."""
+    def observe_request(self, route: str, status: int | str, slug: str, seconds: float) -> None:
+        """Count one finished request.
+
+        Args:
+            route: Its path; of gRPC the full name of its method.
+            status: The number of HTTP, the name of gRPC.
+            slug: ``ok`` where nothing failed.
+            seconds: From its head to its answer.
+        """
         self.requests.labels(route, str(status), slug).inc()
         self.request_seconds.labels(route).observe(seconds)
         if slug in SHED_SLUGS:

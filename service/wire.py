@@ -42,7 +42,7 @@ class Request:
     Attributes:
         method: Upper-case HTTP method.
         path: Decoded path.
-        headers: Lower-case names; of a repeated header the last.
+        headers: Lower-case names; of a repeated header the last, but all of Accept.
         query: Text parameters of the URL.
         body: At most ``max_body_bytes`` bytes.
         call: The context that travels through the engine.
@@ -158,13 +158,25 @@ async def send_reply(
 def head_of(scope: Scope) -> MutableMapping[bytes, bytes]:
     """The headers of an ASGI scope by lower-case name."""
     pairs: list[tuple[bytes, bytes]] = scope["headers"]
-    return dict(pairs)
+    headers = dict(pairs)
+    if len(headers) < len(pairs) and b"accept" in headers:
+        # A list on several lines is one list (RFC 9110, 5.3).
+        headers[b"accept"] = b", ".join(value for name, value in pairs if name == b"accept")
+    return headers
 
 
 def caller_of(scope: Scope) -> str:
     """Whom fairness goes by: the peer's address; a name where the connection has none."""
     peer = scope.get("client")
     return str(peer[0]) if peer else "anonymous"
+
+
+def server_timing(call: Call) -> str:
+    """Where the time of ``call`` went, as the header Server-Timing has it; milliseconds."""
+    return (
+        f"queue;dur={call.queue_s * 1000:.3f}, compute;dur={call.compute_s * 1000:.3f}, "
+        f"codec;dur={call.codec_s * 1000:.3f}"
+    )
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

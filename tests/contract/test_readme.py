@@ -17,7 +17,7 @@ from training.presets import PRESETS
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
-CODE = [line[4:] for line in TEXT.splitlines() if line.startswith("    ")]
+CODE = [line[4:] for line in TEXT.replace("\\\n", "").splitlines() if line.startswith("    ")]
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 

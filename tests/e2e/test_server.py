@@ -30,6 +30,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from PIL import Image
 
+from service.proto.latentserve.v1.latents_pb2 import IMAGE_FORMAT_PIXELS, SampleRequest
+from service.proto.latentserve.v1.latents_pb2_grpc import LatentsStub
 from tests.support.server import Server, running, wait_until_ready
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -278,7 +280,11 @@ def test_grpc_health_and_reflection(server: Server) -> None:
         answer = health.Check(health_pb2.HealthCheckRequest(), timeout=10)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         listed = ProtoReflectionDescriptorDatabase(channel).get_services()
-        assert "grpc.health.v1.Health" in listed
+        assert {
+            "grpc.health.v1.Health",
+            "inference.GRPCInferenceService",
+            "latentserve.v1.Latents",
+        } <= set(listed)
 
 
 def test_many_mixed_callers_are_batched_and_each_gets_its_own(server: Server) -> None:
@@ -394,6 +400,13 @@ def test_two_workers_give_the_same_images(bundle: Path) -> None:
                 assert answer.status_code in {200, 503}
                 seen.add(answer.content if answer.is_success else b"")
         assert len(seen - {b""}) == 1
+        (body,) = seen - {b""}
+        asked = SampleRequest(n=2, seed=3, format=IMAGE_FORMAT_PIXELS)
+        for _ in range(12):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            with grpc.insecure_channel(server.grpc, options=options) as channel:
+                answer = LatentsStub(channel).Sample(asked, timeout=20)
+                assert body.endswith(answer.images.pixels.data)
         assert server.stop()[0] == 0
 
 

@@ -48,7 +48,7 @@ def test_a_folder_of_photos_becomes_a_service(photos: Path) -> None:
     assert "broken.png" in shown
     options = ("--preset", "fashion-32", "--epochs", "2", "--accelerator", "cpu")
     _latentserve("train", *options, "--data", str(photos), "--out", run)
-    _latentserve("export", run, "--out", str(model), "--judge-steps", "60")
+    _latentserve("export", run, "--out", str(model), "--quick")
     photo = next((photos / "plain").glob("*.png")).read_bytes()
     with (
         running(model, "--device", "cpu") as server,

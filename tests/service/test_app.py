@@ -52,7 +52,18 @@ async def test_every_answer_carries_the_headers(app: Pair) -> None:
     assert float(stages[2][1]) > 0
     error = await client.get("/nowhere", headers={"X-Request-ID": "not sane!"})
     assert len(error.headers["x-request-id"]) == 16
-    assert error.headers["x-model-version"] == "1"
+    page = await client.get("/livez")
+    for other in (error, page):
+        assert other.headers["x-model-version"] == "1"
+        assert other.headers["x-batch-size"] == "0"
+        assert other.headers["server-timing"].startswith("queue;dur=0.000")
+
+
+async def test_accept_may_come_on_several_lines(app: Pair) -> None:
+    lines = [("Accept", "image/jpeg;q=0.1"), ("Accept", "image/webp")]
+    for headers in (lines, lines[::-1]):
+        answer = await app[0].post("/v1/decode", json=LATENTS, headers=headers)
+        assert answer.headers["content-type"] == "image/webp"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 
 from inference.errors import InvalidImage
 from service.inputs import read_inputs
-from tests.support.http_app import served
+from tests.support.http_app import JSON, NPY, array_of, npy, png, served
 from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
@@ -43,29 +43,6 @@ def client(app: tuple[httpx.AsyncClient, Runtime]) -> httpx.AsyncClient:
 
 
 Pair = tuple["httpx.AsyncClient", "Runtime"]
-
-
-def png(grey: int = 128, size: int = 16) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (size, size), (grey, grey, grey)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def npy(array: Any) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def array_of(response: httpx.Response) -> np.ndarray:
-    assert response.status_code == 200, response.text
-    if response.headers["content-type"] == "application/x-npy":
-        return np.load(io.BytesIO(response.content))
-    return np.asarray(Image.open(io.BytesIO(response.content)))
-
-
-NPY = {"Accept": "application/x-npy"}
-JSON = {"Accept": "application/json"}
 
 
 async def test_encode_gives_the_same_for_every_kind_of_body(client: httpx.AsyncClient) -> None:
@@ -196,12 +173,13 @@ async def test_shift_moves_images_and_latents_alike(client: httpx.AsyncClient) -
 async def test_model_and_attributes(client: httpx.AsyncClient) -> None:
     model = (await client.get("/v1/model")).json()
     assert (model["name"], model["latent"]["dimension"]) == ("tiny", 4)
+    assert model["variational"] is True
     assert model["attributes"] == ["glasses", "smile"]
     assert model["providers"] == ["CPUExecutionProvider"]
     assert model["limits"]["max_items"] == 8
     attributes = (await client.get("/v1/attributes")).json()["attributes"]
     assert [attribute["name"] for attribute in attributes] == ["glasses", "smile"]
-    assert {"quality", "useful_range"} <= set(attributes[0])
+    assert {"direction", "quality", "unseen", "useful_range"} <= set(attributes[0])
 
 
 def _truncated() -> bytes:
@@ -264,7 +242,7 @@ BAD: list[tuple[str, str, dict[str, Any], int, str, str]] = [
         {"json": {"latents": LATENTS, "attributes": {}, "detail": True}},
         400,
         "invalid_request",
-        "unknown field 'detail'; known are attributes, columns, images, latents",
+        "but latents came; send images",
     ),
     (
         "accept",
@@ -313,7 +291,7 @@ async def test_after_a_damaged_image_the_others_are_not_decoded(
             answered.wait(10)
         raise InvalidImage("damaged")
 
-    monkeypatch.setattr("service.endpoints.images.decode", decode)
+    monkeypatch.setattr("service.loading.images.decode", decode)
     files = [("images", (f"{i}.png", b"%d" % i)) for i in range(8)]
     answer = await client.post("/v1/encode", files=files)
     assert answer.status_code == 400
@@ -338,9 +316,9 @@ async def test_a_large_body_is_parsed_off_the_event_loop(
 ) -> None:
     threads: list[str] = []
 
-    def note(*arguments: Any) -> Any:
+    def note(*arguments: Any, **options: Any) -> Any:
         threads.append(threading.current_thread().name)
-        return read_inputs(*arguments)
+        return read_inputs(*arguments, **options)
 
     monkeypatch.setattr("service.endpoints.read_inputs", note)
     for spaces in (0, 40_000):

@@ -11,6 +11,7 @@ from service.parameters import (
     MAX_ENTRIES,
     MAX_SEED,
     ImageParameters,
+    InterpolateParameters,
     Parameters,
     SampleParameters,
     ShiftParameters,
@@ -43,7 +44,8 @@ def test_defaults() -> None:
         {"n": None},
         {"seed": -1},
         {"seed": MAX_SEED + 1},
-        {"seed": 1.0},
+        {"seed": 1.5},
+        {"seed": 1e300},
         {"seed": "7"},
         {"temperature": -0.1},
         {"temperature": 2.1},
@@ -64,15 +66,37 @@ def test_a_wrong_value_is_named_with_its_limit(values: dict[str, Any]) -> None:
         check(SampleParameters, values)
 
 
+@pytest.mark.parametrize(
+    "values", [{"steps": 1}, {"steps": "9"}, {"path": "round"}, {"steps": 3.1}]
+)
+def test_a_way_has_its_limits_too(values: dict[str, Any]) -> None:
+    (name,) = values
+    with pytest.raises(InvalidRequest, match=rf"field '{name}' is .*, but must .*; correct it"):
+        check(InterpolateParameters, values)
+    assert check(InterpolateParameters, {}).model_dump() == {
+        "columns": None,
+        "steps": 8,
+        "path": "linear",
+    }
+
+
 def test_edges_are_allowed() -> None:
     values = {"seed": MAX_SEED, "temperature": 0, "n": 1, "columns": 1}
     assert check(SampleParameters, values).seed == MAX_SEED
     assert check(SampleParameters, {"temperature": 2}).temperature == 2.0
 
 
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert check(SampleParameters, {"n": 3.0, "seed": 1e3, "columns": 2.0}).model_dump() == (
+        check(SampleParameters, {"n": 3, "seed": 1000, "columns": 2}).model_dump()
+    )
+
+
 def test_an_unknown_field_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidRequest, match=r"'detail'; known are attributes, columns, images"):
-        check(ShiftParameters, {"attributes": {}, "detail": True}, {"images"})
+    with pytest.raises(
+        InvalidRequest, match=r"'more'; known are attributes, columns, detail, images"
+    ):
+        check(ShiftParameters, {"attributes": {}, "more": True}, {"images"})
     with pytest.raises(InvalidRequest, match="unknown field 'n'"):
         check(Parameters, {"n": 1})
 

@@ -1,0 +1,1 @@
+"""The gRPC services as `.proto` files, and the code that `tests.support.stubs` makes of them."""

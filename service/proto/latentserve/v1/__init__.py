@@ -1,0 +1,1 @@
+"""`latentserve.v1`: the latent space over gRPC."""

@@ -1,0 +1,1 @@
+"""`inference`: the Open Inference Protocol over gRPC."""
