@@ -82,9 +82,10 @@ class AttributeSpec(_Frozen):
 
     Strength 1 moves the mean of the images without the attribute to the mean of those with it.
     ``direction`` says which reading of "the mean" served this attribute best on images that were
-    not trained on; bundles that do not say have ``ridge``. ``unseen`` says why the figures should
-    not be believed, where judges cannot see the attribute. Without figures nothing was measured,
-    and the range is -1 to 1.
+    not trained on; bundles that do not say have ``ridge``. ``scale`` is what it was multiplied by
+    so that judges see the pictures' gap closed at strength 1, not only the latents'. ``unseen``
+    says why the figures should not be believed, where judges cannot see the attribute. Without
+    figures nothing was measured, and the range is -1 to 1.
     """
 
     name: str
@@ -93,6 +94,7 @@ class AttributeSpec(_Frozen):
     positives: int = Field(ge=0)
     negatives: int = Field(ge=0)
     direction: DirectionKind = "ridge"
+    scale: float = Field(default=1.0, gt=0)
     useful_range: tuple[float, float]
     quality: dict[str, float]
     unseen: str = ""

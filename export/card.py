@@ -49,7 +49,8 @@ def card(facts: Facts, evaluation: Evaluation | None) -> str:
 def _attributes(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
     yield (
         "Strength 1 is the difference between the mean latents without and with the attribute, in "
-        "the reading that did best on validation images (*direction*).\n"
+        "the reading that did best on validation images (*direction*), times what makes pictures "
+        "close their gap there as judges see it.\n"
     )
     if evaluation is None or not evaluation.shifts:
         names = ", ".join(f"{a.name} ({a.positives} images)" for a in facts.attributes)

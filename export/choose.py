@@ -1,6 +1,7 @@
 """Which reading of its direction serves each attribute best, on images that were not learnt.
 
 labels [N, A], means [N, L] → one row of each kind per attribute → score of each → rows [A, L]
+→ each row scaled until the pictures, not only the latents, close their gap at strength 1
 
 The ridge row is kept unless another scores higher by more than both scores may err: it is the
 simplest reading that holds the other attributes still, and the one that training shifts by. What is
@@ -28,6 +29,14 @@ if TYPE_CHECKING:
 
 OTHERS: tuple[DirectionKind, ...] = ("mean", "lda", "conditional")
 """Kinds that may replace ridge."""
+CLOSE = 0.05
+"""Pictures that close their gap at strength 1 up to this part of it are left as they are."""
+SCALES = (0.7, 1.6)
+"""Least and most that a row is multiplied by: what needs more was not learnt."""
+SCALINGS = 2
+"""Times that a scale is corrected, each time as if the judges' answer grew evenly."""
+WORTH = 0.9
+"""A scale must keep this part of the score."""
 SAME = 1e-3
 """Rows that differ by less, relative to their length, are one row: it is measured once."""
 
@@ -38,6 +47,10 @@ class Scored(Protocol):
     @property
     def score(self) -> float:
         """Larger is better."""
+
+    @property
+    def calibration(self) -> float:
+        """Part of the gap between images without and with it that strength 1 closes."""
 
     @property
     def unseen(self) -> str:
@@ -56,24 +69,26 @@ class Choice:
         directions: float32 [A, L].
         kinds: How each row was found.
         scores: For each attribute the score of each kind that was measured.
+        scales: What each row has been multiplied by.
     """
 
     directions: Float32
     kinds: tuple[DirectionKind, ...]
     scores: tuple[dict[DirectionKind, float], ...]
+    scales: tuple[float, ...]
 
 
 def ridge_alone(labels: NDArray[np.bool_], means: Float32) -> Choice:
     """The ridge rows, nothing measured."""
     rows = ridge_directions(labels, means)
     kinds: list[DirectionKind] = ["ridge"] * len(rows)
-    return Choice(rows, tuple(kinds), ({},) * len(rows))
+    return Choice(rows, tuple(kinds), ({},) * len(rows), (1.0,) * len(rows))
 
 
 def choose(
     labels: NDArray[np.bool_], means: Float32, measure: Callable[[int, Float32], Scored]
 ) -> Choice:
-    """The best row for each attribute.
+    """The best row for each attribute, scaled to close the gap that judges see.
 
     Args:
         labels: bool [N, A], of the training images.
@@ -83,10 +98,10 @@ def choose(
     protected = varying_freely(labels)
     ridge = ridge_directions(labels, means)
     candidates = {kind: directions_of(kind, labels, means, protected) for kind in OTHERS}
-    rows, kinds, scores = ridge.copy(), [], []
+    rows, kinds, scores, scales = ridge.copy(), [], [], []
     for attribute, plain in enumerate(ridge):
         best: DirectionKind = "ridge"
-        held = measure(attribute, plain)
+        held = chosen = measure(attribute, plain)
         found: dict[DirectionKind, float] = {best: held.score}
         measured = [plain]
         for kind, directions in candidates.items():
@@ -98,10 +113,29 @@ def choose(
             found[kind] = other.score
             margin = hypot(_half_width(held), _half_width(other))
             if other.score - held.score > margin and other.score > found[best]:
-                best, rows[attribute] = kind, row
+                best, rows[attribute], chosen = kind, row, other
         kinds.append(best)
         scores.append(found)
-    return Choice(rows, tuple(kinds), tuple(scores))
+        scales.append(_scale(attribute, rows[attribute], chosen, measure))
+    scaled = (rows * np.array(scales)[:, None]).astype(np.float32)
+    return Choice(scaled, tuple(kinds), tuple(scores), tuple(scales))
+
+
+def _scale(
+    attribute: int, row: Float32, plain: Scored, measure: Callable[[int, Float32], Scored]
+) -> float:
+    """What ``row`` is to be multiplied by, within `SCALES`; ``plain`` is its measure as it is."""
+    best, nearest, scored, scale = 1.0, abs(plain.calibration - 1.0), plain, 1.0
+    for _ in range(SCALINGS):
+        if plain.unseen or scored.calibration <= 0 or abs(scored.calibration - 1.0) <= CLOSE:
+            break
+        corrected = float(np.clip(scale / scored.calibration, *SCALES))
+        if corrected == scale:
+            break
+        scale, scored = corrected, measure(attribute, np.float32(corrected) * row)
+        if scored.score >= WORTH * plain.score and abs(scored.calibration - 1.0) < nearest:
+            best, nearest = scale, abs(scored.calibration - 1.0)
+    return best
 
 
 def varying_freely(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:

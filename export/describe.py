@@ -106,6 +106,7 @@ def attribute_specs(
             positives=int(labels[:, row].sum()),
             negatives=int((~labels[:, row]).sum()),
             direction=kind,
+            scale=choice.scales[row],
             useful_range=qualities[row].useful_range if qualities else UNMEASURED_RANGE,
             quality=qualities[row].figures() if qualities else {},
             unseen=qualities[row].unseen if qualities else "",

@@ -110,10 +110,16 @@ def measure(
 
 
 def _said_of(choice: Choice, names: tuple[str, ...]) -> str:
-    """One line: which attributes got another direction than ridge's, and what it scored."""
+    """One line: which attributes got another direction than ridge's, and which were scaled."""
     gained = [
         f"{name} {kind} ({scores[kind]:.3f}, ridge {scores['ridge']:.3f})"
         for name, kind, scores in zip(names, choice.kinds, choice.scores, strict=True)
         if kind != "ridge"
     ]
-    return f"directions: {', '.join(gained)}, else ridge" if gained else "directions: ridge for all"
+    scaled = [
+        f"{name} {scale:.2f}"
+        for name, scale in zip(names, choice.scales, strict=True)
+        if scale != 1.0
+    ]
+    kinds = f"{', '.join(gained)}, else ridge" if gained else "ridge for all"
+    return f"directions: {kinds}; scaled: {', '.join(scaled) or 'none'}"

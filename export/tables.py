@@ -62,7 +62,7 @@ def attribute_rows(
         low, high = attribute.useful_range
         yield (
             attribute.name + (" (unseen)" if attribute.unseen else ""),
-            attribute.direction,
+            attribute.direction + (f" × {attribute.scale:.2f}" if attribute.scale != 1.0 else ""),
             *(f"{share:.3f}" for share in shares),
             f"{low:g} to {high:g}",
         )

@@ -39,6 +39,7 @@ _ATTRIBUTE = {
     "positives": 9012,
     "negatives": 17975,
     "direction": "ridge",
+    "scale": 1.0,
     "useful_range": [-1.5, 1.5],
     "quality": {"flip": 0.97},
 }

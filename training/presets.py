@@ -199,10 +199,10 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             name="fashion-32",
             summary="Fashion-MNIST and the like",
-            image=ImageSpec(height=32, width=32, channels=1, resize="bilinear", crop="pad"),
+            image=ImageSpec(height=32, width=32, channels=1, resize="bilinear", crop="place"),
             latent=16,
             widths=(32, 64, 128),
-            epochs=12,
+            epochs=8,
         ),
         Preset(
             name="products-64",

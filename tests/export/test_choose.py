@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class _Scored:
     score: float
+    calibration: float = 1.0
     unseen: str = ""
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
@@ -127,6 +128,56 @@ def test_rows_that_say_nothing_new_are_not_measured() -> None:
     assert len(seen) == len(set(seen))
     assert [attribute for attribute, _ in seen].count(3) == 1  # all have it: one row, of zeros
     assert not choice.directions[3].any()
+
+
+def _closing(share: float, cost: float = 0.0) -> Callable[[int, Float32], _Scored]:
+    """Strength 1 of the row as it is closes ``share`` of the gap; each length more costs score."""
+    lengths: dict[int, float] = {}
+
+    def measure(attribute: int, row: Float32) -> _Scored:
+        length = float(np.linalg.norm(row))
+        times = length / lengths.setdefault(attribute, length)
+        return _Scored(0.8 - cost * abs(times - 1.0), calibration=share * times)
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("share", "cost", "scale"),
+    [
+        (1.0, 0.0, 1.0),
+        (0.97, 0.0, 1.0),  # close enough
+        (0.8, 0.0, 1.25),
+        (1.25, 0.0, 0.8),
+        (0.5, 0.0, 1.6),  # as far as it may
+        (2.0, 0.0, 0.7),
+        (0.8, 1.0, 1.0),  # it would cost a third of the score
+        (-0.3, 0.0, 1.0),  # it moves the wrong way: longer is no cure
+    ],
+)
+def test_rows_are_scaled_until_pictures_close_their_gap(
+    correlated: tuple[NDArray[np.bool_], Float32], share: float, cost: float, scale: float
+) -> None:
+    labels, means = correlated
+    choice = choose(labels, means, _closing(share, cost))
+    assert choice.scales == pytest.approx((scale, scale))
+    np.testing.assert_allclose(
+        choice.directions, ridge_directions(labels, means) * scale, rtol=1e-5
+    )
+
+
+def test_an_answer_that_grows_unevenly_is_corrected_once_more(
+    correlated: tuple[NDArray[np.bool_], Float32],
+) -> None:
+    labels, means = correlated
+    even = _closing(1.0)
+
+    def measure(attribute: int, row: Float32) -> _Scored:
+        times = even(attribute, row).calibration
+        return _Scored(0.5, calibration=0.7 * times**0.8)
+
+    (first, _) = choose(labels, means, measure).scales
+    assert measure(0, np.float32(first) * ridge_directions(labels, means)[0]).calibration > 0.95
 
 
 def test_classes_protect_themselves_from_nothing_and_independent_labels_from_all() -> None:

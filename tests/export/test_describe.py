@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LABELS = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], np.bool_)
-CHOICE = Choice(np.eye(2, 4, dtype=np.float32), ("ridge", "mean"), ({}, {}))
+CHOICE = Choice(np.eye(2, 4, dtype=np.float32), ("ridge", "mean"), ({}, {}), (1.0, 1.25))
 FILES = {name: name.encode() for name in ("encoder.onnx", "decoder.onnx", "directions.npz")}
 
 
@@ -59,6 +59,7 @@ def test_attributes_say_how_their_rows_were_found_and_count_images() -> None:
     assert (bar.name, bar.row, bar.positives, bar.negatives) == ("bar", 0, 3, 1)
     assert (bright.row, bright.positives, bright.negatives) == (1, 2, 2)
     assert (bar.direction, bright.direction) == ("ridge", "mean")
+    assert (bar.scale, bright.scale) == (1.0, 1.25)
     assert "held fixed" in bar.unit
     assert "held fixed" not in bright.unit
 
