@@ -6,8 +6,8 @@ test images, sets of images → extractors → features → Fréchet, kernel dis
 2. What has chance in it (samples, which training images) is done with several seeds.
 3. Features are moved and scaled alike, so that those of the test images have the mean 0 and, on
    average, the variance 1: extractors differ, and judges differ each time that they are taught.
-4. Training images give the floor, reconstructions what no prior can pass, blurred test images
-   the scale. Samples minus reconstructions is what the prior costs.
+4. Training images give the floor, rebuilt ones what no prior can pass, blurred test images
+   the scale. Samples minus rebuilt training images is what the prior costs.
 """
 
 from __future__ import annotations

@@ -17,11 +17,12 @@ from training.evaluation.options import EvaluationOptions
 from training.evaluation.probe import Probe
 from training.evaluation.quality import ShiftQuality, failed_gates
 from training.evaluation.reconstruction import Reconstruction
-from training.evaluation.rungs import FITTED, GAUSSIAN, NORMAL, REBUILT, TRAINING
+from training.evaluation.rungs import BOUND, FITTED, GAUSSIAN, NORMAL, REBUILT, TRAINING
 
 RUNGS = {
     TRAINING: "floor",
     REBUILT: "reconstruction",
+    BOUND: "bound",
     FITTED: "fitted",
     GAUSSIAN: "gaussian",
     NORMAL: "normal",

@@ -27,6 +27,7 @@ Rows = NDArray[np.intp]
 
 TRAINING = "training images"
 REBUILT = "reconstructions"
+BOUND = "training images, rebuilt"
 FITTED = "fitted prior"
 GAUSSIAN = "one Gaussian"
 NORMAL = "N(0, I)"
@@ -48,6 +49,8 @@ def sources(
 ) -> list[Source]:
     """All sets: training images (if there are enough), reconstructions, each prior, blurs.
 
+    Rebuilt training images are what a prior would give that knew the means' distribution exactly.
+
     Args:
         model: Decodes the samples.
         priors: Name of the set → prior.
@@ -60,7 +63,18 @@ def sources(
     count, shape = len(test), (test.shape[1], test.shape[2])
     found = [Source(REBUILT, lambda _: rebuilt)]
     if len(training) >= count:
-        found.insert(0, Source(TRAINING, _drawn_from(training, count, shape, seed), seeds))
+
+        def same(images: UInt8) -> UInt8:
+            return images
+
+        def again(images: UInt8) -> UInt8:
+            return model.decode(model.encode(images)[0])
+
+        found = [
+            Source(TRAINING, _drawn_from(training, count, shape, seed, same), seeds),
+            *found,
+            Source(BOUND, _drawn_from(training, count, shape, seed, again), seeds),
+        ]
     found += [
         Source(name, _samples(model, prior, count, shape, seed), seeds)
         for name, prior in priors.items()
@@ -83,11 +97,15 @@ def chunks(images: Images, rows: Rows, size: int) -> Iterator[UInt8]:
 
 
 def _drawn_from(
-    images: Images, count: int, shape: tuple[int, int], seed: int
+    images: Images,
+    count: int,
+    shape: tuple[int, int],
+    seed: int,
+    change: Callable[[UInt8], UInt8],
 ) -> Callable[[int], UInt8]:
     def draw(number: int) -> UInt8:
         rows = choice(np.random.default_rng((seed, number)), len(images), count)
-        return np.concatenate([shrunk(part, shape) for part in chunks(images, rows, CHUNK)])
+        return np.concatenate([shrunk(change(part), shape) for part in chunks(images, rows, CHUNK)])
 
     return draw
 

@@ -171,7 +171,7 @@ def _ladder(ladder: dict[str, Any]) -> Table:
     caption = (
         "How far sets of images are from the test images, in the features of "
         + ("the reporting judge" if extractor == "judge" else f"the {extractor} extractor")
-        + ". Training images are the floor, reconstructions what no prior can pass, blurred test "
+        + ". Training images are the floor, rebuilt ones what no prior can pass, blurred test "
         "images give the scale. FD and KID: lower is nearer. Precision and density: how "
         "believable the set is; recall and coverage: how much of the test images' variety it has."
     )

@@ -10,7 +10,16 @@ from tests.support.linear_model import LinearModel
 from training.data.progress import silent
 from training.evaluation.extractors import Extractor
 from training.evaluation.fidelity import Ladder, Source, climb
-from training.evaluation.rungs import FITTED, NORMAL, REBUILT, TRAINING, choice, chunks, sources
+from training.evaluation.rungs import (
+    BOUND,
+    FITTED,
+    NORMAL,
+    REBUILT,
+    TRAINING,
+    choice,
+    chunks,
+    sources,
+)
 
 PLAIN = Extractor("plain", 3, lambda images: images.reshape(len(images), -1).astype(np.float32))
 
@@ -81,11 +90,12 @@ def test_rungs_of_a_known_model_stand_in_order() -> None:
         seed=0,
     )
     names = [source.name for source in found]
-    assert names == [TRAINING, REBUILT, FITTED, NORMAL, "blurred by 1 px", "blurred by 2 px"]
+    assert names == [TRAINING, REBUILT, BOUND, FITTED, NORMAL, "blurred by 1 px", "blurred by 2 px"]
     assert all(source.draw(0).shape == images.shape for source in found)
     read = Extractor("read", 2, lambda x: model.encode(x)[0])
     by_name = {r.name: r for r in climb([read], images, found, seed=0, progress=silent)[0].rungs}
     assert by_name[REBUILT].frechet < 0.01
+    assert by_name[REBUILT].frechet < by_name[BOUND].frechet < 0.1
     assert by_name[FITTED].frechet < 0.1
     assert by_name[NORMAL].frechet > 10 * by_name[FITTED].frechet
     assert by_name[NORMAL].coverage < 0.2 < by_name[FITTED].coverage
@@ -96,7 +106,7 @@ def test_a_seed_decides_what_is_drawn() -> None:
     images = model.images(30)
     priors = {NORMAL: Prior.standard_normal(2)}
     one, same, other = (
-        sources(model, priors, images, images, images, seeds=2, seed=seed)[2] for seed in (0, 0, 1)
+        sources(model, priors, images, images, images, seeds=2, seed=seed)[3] for seed in (0, 0, 1)
     )
     assert (one.draw(0) == same.draw(0)).all()
     assert (one.draw(0) != one.draw(1)).any()
