@@ -90,7 +90,8 @@ def _samples(evaluation: Evaluation) -> Iterator[str]:
         "Distance of sets of images from as many held-out images, smaller is nearer: Fréchet (FD) "
         "and kernel (KID) distance in features of the first judge, and of a network of chance. No "
         "figure elsewhere compares with them. Training images are the floor, rebuilt ones what no "
-        "prior can pass; reconstructions belong to the held-out images themselves. *Precision*: samples inside the manifold of the held-out images. "
+        "prior can pass; reconstructions belong to the held-out images themselves. "
+        "*Precision*: samples inside the manifold of the held-out images. "
         "*Coverage*: held-out images that samples come near to.\n"
     )
     for ladder in evaluation.ladders:

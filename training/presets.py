@@ -197,6 +197,13 @@ PRESETS: Mapping[str, Preset] = {
             image=ImageSpec(height=64, width=64, channels=3, resize="box", crop="centre"),
         ),
         Preset(
+            name="faces-128",
+            summary="The same, larger",
+            image=ImageSpec(height=128, width=128, channels=3, resize="box", crop="centre"),
+            latent=128,
+            widths=(24, 48, 96, 192, 256),
+        ),
+        Preset(
             name="fashion-32",
             summary="Fashion-MNIST and the like",
             image=ImageSpec(height=32, width=32, channels=1, resize="bilinear", crop="place"),
