@@ -8,6 +8,7 @@ Knows no subcommand's arguments; ``--help`` imports none of them.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -25,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("cli.data", "make or look at data sets"),
     "presets": ("cli.presets", "list the training presets"),
 }
+UNREAD = 141
+"""Exit code when nobody reads the output any more, as shells give it for SIGPIPE."""
 
 
 class Command(Protocol):
@@ -50,7 +53,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(parser)
-        return command.run(parser.parse_args(words[1:]))
+        args = parser.parse_args(words[1:])
+        try:
+            status = command.run(args)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads the output has seen enough (`| head`); closing must not complain anew.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return UNREAD
+        return status
     parser = _top_parser()
     parser.parse_args(words)
     parser.print_help()
