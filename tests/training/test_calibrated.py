@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tests.support.pictures import TINY, pictures
 from training.batches import Batch, ordered_loader
@@ -11,6 +12,7 @@ from training.calibrated import CalibratedModule
 from training.draws import Draws
 from training.flips import common_rows
 from training.judge import Judge
+from training.moves import Moves
 
 DATA = pictures(64)
 
@@ -119,3 +121,58 @@ def test_losses_on_the_labels_are_options_that_train_encoder_and_head() -> None:
     assert head.weight.grad is not None
     assert head.weight.grad.any()
     assert _module().label_losses is None
+
+
+class _BrightnessJudge(nn.Module):
+    """Both logits are 20 times how much brighter than a quarter an image is."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return (20.0 * (image.mean((1, 2, 3)) - 0.25))[:, None].expand(-1, 2)
+
+
+def _known_judge() -> CalibratedModule:
+    """Images with an attribute have brightness 1 (logit 15), those without 0 (logit -5)."""
+    module = _module(extent_weight=100.0, cycle_weight=0.0, shift_weight=1.0)
+    module.judge = _BrightnessJudge()  # type: ignore[assignment]
+    labels = torch.arange(64).remainder(2).float()[:, None].expand(-1, 2)
+    images = labels[:, :1, None, None].expand(-1, 1, 16, 16)
+    module._note_typical(images, labels, Draws(0))
+    return module
+
+
+def _cost(module: CalibratedModule, brightness: float, *, placed: bool = True) -> float:
+    """Of images moved to have both attributes that came out so bright."""
+    count = 8
+    ones, zeros = torch.ones(count, 2), torch.zeros(count, module.preset.latent)
+    moves = Moves(ones, ones, ones, torch.full((count,), placed))
+    images = torch.full((count, 1, 16, 16), brightness)
+    first = torch.zeros(count, dtype=torch.int64)
+    module.network.eval()
+    return float(module._shift_loss(images, zeros, moves, first, Draws(1)).detach())
+
+
+def test_what_is_usual_are_the_judges_answers_to_real_images() -> None:
+    low, high = _known_judge().typical
+    torch.testing.assert_close(low, torch.full((2,), -5.0), atol=1.0, rtol=0)
+    torch.testing.assert_close(high, torch.full((2,), 15.0), atol=1.0, rtol=0)
+
+
+def test_a_shift_that_convinces_but_lacks_extent_still_costs() -> None:
+    module = _known_judge()
+    # Logits of 15, 10 and 5: the judge has no doubt left, but a quarter and a half of the gap lack.
+    whole, most, half = (_cost(module, brightness) for brightness in (1.0, 0.75, 0.5))
+    assert whole < 0.6
+    assert most - whole == pytest.approx(100.0 * 0.25**2, rel=0.3)
+    assert half - whole == pytest.approx(100.0 * 0.5**2, rel=0.2)
+
+
+def test_only_moves_by_one_have_an_extent() -> None:
+    assert _cost(_known_judge(), 0.5, placed=False) < 0.1
+
+
+def test_what_lacks_extent_counts_as_failed() -> None:
+    convinced, short = _known_judge(), _known_judge()
+    for _ in range(50):
+        _cost(convinced, 1.0)
+        _cost(short, 0.5)
+    assert short.failures[0] > convinced.failures[0] + 0.3
