@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a value of the preset to replace, as JSON: --set shift_weight=240; may be repeated",
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and noise")
-    parser.add_argument("--epochs", type=int, help="instead of the preset's")
+    parser.add_argument(
+        "--epochs", type=int, help="instead of the preset's, however few images there are"
+    )
     parser.add_argument("--limit", type=int, help="read at most so many images")
     parser.add_argument(
         "--cache",
@@ -63,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from training.callbacks import InterruptedRunError
     from training.data import load
     from training.data.progress import show, silent
-    from training.learnt import note
+    from training.learnt import notes
     from training.models import check_network
     from training.presets import PRESETS, Preset
     from training.processes import Processes
@@ -76,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         given = dict(_change(text) for text in args.changes)
         if args.epochs is not None:
-            given["epochs"] = args.epochs
+            given = {"least_steps": 0, **given, "epochs": args.epochs}
         preset = Preset.model_validate({**PRESETS[args.preset].model_dump(), **given})
         check_network(preset)
         progress = show("reading images") if speaks else silent
         data = load(args.data, preset.image, limit=args.limit, cache=args.cache, progress=progress)
         if speaks:
-            print(*filter(None, (data.summary(), note(preset))), sep="\n", file=sys.stderr)
+            print(data.summary(), *notes(preset, data), sep="\n", file=sys.stderr)
         figures = train(
             preset,
             data,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from export.tables import attribute_rows, figure_rows, ladder_rows, table
 from training.evaluation.quality import GATES, failed_gates
-from training.learnt import note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +117,7 @@ def _limits(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
         )
     if preset.learns_from == "all":
         yield "It learnt from every image of the set: no figure here is of images new to it."
-    elif note(preset):
+    elif preset.learns_from != "train":
         yield "It learnt from validation images too; only the test images here are new to it."
     if evaluation is None:
         yield "Nothing but reconstruction was measured when it was exported."

@@ -18,10 +18,12 @@ from bundle import Prior
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COMPONENTS = 40
-PER_COMPONENT = 10
-"""A full covariance needs at least so many means for each latent and component."""
-REGULARISATION = 1e-4
+COMPONENTS = 100
+PER_COMPONENT = 4
+"""A full covariance needs at least so many means for each latent and component: with fewer, the
+likelihood of held-out means falls again."""
+REGULARISATION = 1e-3
+"""Added to each variance, for components of few means."""
 
 
 def fit_prior(means: NDArray[np.float32], *, seed: int, components: int = COMPONENTS) -> Prior:

@@ -46,14 +46,25 @@ class Rows(Dataset[Batch]):
 class EpochBatches(Sampler[list[int]]):
     """Index lists of one epoch: shuffled by (seed, epoch), the last incomplete batch left out.
 
+    A small set may be gone through several times in each epoch, every time in another order.
+
     The order of an epoch does not depend on the epochs before it, so that a resumed run sees
     what an unbroken one would have seen.
     """
 
     def __init__(
-        self, items: int, batch_size: int, *, seed: int, part: int = 0, parts: int = 1
+        self,
+        items: int,
+        batch_size: int,
+        *,
+        seed: int,
+        passes: int = 1,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         """Batches of ``batch_size`` out of ``items``; of each, row ``part``, ``part + parts``, ….
+
+        Each epoch goes ``passes`` times through the items.
 
         Raises:
             ValueError: There are fewer items than one batch.
@@ -63,7 +74,7 @@ class EpochBatches(Sampler[list[int]]):
                 f"{items} training images do not fill one batch of {batch_size}; take a smaller "
                 "batch or more images"
             )
-        self._items, self._size, self._seed = items, batch_size, seed
+        self._items, self._size, self._seed, self._passes = items, batch_size, seed, passes
         self._rows = slice(part, None, parts)
         self._epoch = self._skipped = 0
 
@@ -77,14 +88,16 @@ class EpochBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Batches in one epoch."""
-        return self._items // self._size
+        return self._items // self._size * self._passes
 
     def __iter__(self) -> Iterator[list[int]]:
         """The epoch's index lists."""
-        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._items)
+        rng = np.random.default_rng((self._seed, self._epoch))
+        whole = self._items // self._size * self._size
+        orders = [rng.permutation(self._items)[:whole] for _ in range(self._passes)]
+        order = np.concatenate(orders)
         skipped, self._skipped = self._skipped, 0
-        for batch in range(skipped, len(self)):
-            start = batch * self._size
+        for start in range(skipped * self._size, len(order), self._size):
             yield order[start : start + self._size][self._rows].tolist()
 
 
@@ -113,13 +126,19 @@ class _InOrder(Sampler[list[int]]):
 
 
 def training_loader(
-    data: ImageDataset, batch_size: int, *, seed: int, part: int = 0, parts: int = 1
+    data: ImageDataset,
+    batch_size: int,
+    *,
+    seed: int,
+    passes: int = 1,
+    part: int = 0,
+    parts: int = 1,
 ) -> tuple[DataLoader[Any], EpochBatches]:
     """Shuffled batches, and the order in which they come, to be set for each epoch.
 
-    One process of several gets its ``part`` of each batch.
+    One process of several gets its ``part`` of each batch. Each epoch is ``passes`` times the set.
     """
-    order = EpochBatches(len(data), batch_size, seed=seed, part=part, parts=parts)
+    order = EpochBatches(len(data), batch_size, seed=seed, passes=passes, part=part, parts=parts)
     return DataLoader(Rows(data), sampler=order, batch_size=None), order
 
 

@@ -38,8 +38,22 @@ def learnt_parts(preset: Preset, data: Dataset) -> tuple[Dataset, Dataset]:
     return learnt, shown
 
 
-def note(preset: Preset) -> str:
-    """What a reader of the validation figures must know; empty if they are as anyone expects."""
+def notes(preset: Preset, data: Dataset) -> list[str]:
+    """What a reader of the run's figures must know; nothing if they are as anyone expects.
+
+    Raises:
+        ValueError: There is nothing to watch.
+    """
+    images = len(learnt_parts(preset, data)[0])
+    passes = preset.passes(images)
+    said = [
+        f"{images} training images are few: each epoch goes {passes} times through them, for "
+        f"{preset.least_steps} steps in all; --epochs or --set least_steps=0 change that"
+    ]
+    return [*filter(None, [_watched(preset)]), *(said if passes > 1 else [])]
+
+
+def _watched(preset: Preset) -> str:
     if preset.learns_from == "train+validation":
         return (
             "this preset learns from train and validation; its validation figures are of the test "

@@ -80,6 +80,12 @@ class Preset(BaseModel):
     )
 
     epochs: int = Field(default=12, gt=0)
+    least_steps: int = Field(
+        default=1500,
+        ge=0,
+        description="Optimiser steps of a run, at least: a set too small for them is gone through "
+        "several times in each epoch.",
+    )
     batch_size: int = Field(default=64, gt=1)
     optimiser: Literal["adamw", "adam", "rmsprop"] = "adamw"
     learning_rate: float = Field(default=2e-3, gt=0, description="At its highest.")
@@ -144,6 +150,11 @@ class Preset(BaseModel):
     )
     judge_epochs: int = Field(default=2, gt=0, description="Epochs of the training judge.")
 
+    def passes(self, images: int) -> int:
+        """How often each epoch goes through a training set of so many ``images``."""
+        steps = self.epochs * max(1, images // self.batch_size)
+        return max(1, -(-self.least_steps // steps))
+
     @model_validator(mode="after")
     def _mistake_is_one_that_was_printed(self) -> Self:
         if self.printed_mistake and (self.network != MISTAKEN or self.textbook is None):
@@ -167,6 +178,7 @@ def _book(
             "textbook": textbook,
             "optimiser": "adam",
             "epsilon": KERAS_EPSILON,
+            "least_steps": 0,
             "weight_decay": 0.0,
             "schedule": "constant",
             "warm_up_steps": 0,

@@ -130,7 +130,8 @@ def train(
         _prepare(out, config, resume=resume)
     lightning.seed_everything(seed, verbose=False)
     training, watched = learnt_parts(preset, data)
-    loader, order = training_loader(training, preset.batch_size, seed=seed, **shared)
+    passes = preset.passes(len(training))
+    loader, order = training_loader(training, preset.batch_size, seed=seed, passes=passes, **shared)
     with quiet():
         trainer = build_trainer(
             preset,

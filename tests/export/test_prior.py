@@ -18,7 +18,7 @@ def test_a_mixture_finds_groups_that_one_gaussian_would_blur() -> None:
 
 
 def test_few_means_get_one_gaussian() -> None:
-    means = np.random.default_rng(1).standard_normal((100, 8)).astype(np.float32)
+    means = np.random.default_rng(1).standard_normal((60, 8)).astype(np.float32)
     prior = fit_prior(means, seed=0)
     assert prior.weights.tolist() == [1.0]
     np.testing.assert_allclose(prior.means[0], means.mean(0), atol=1e-5)

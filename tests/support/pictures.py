@@ -26,6 +26,7 @@ TINY = Preset(
     latent=4,
     widths=(8, 16),
     epochs=2,
+    least_steps=0,
     batch_size=32,
     judge_epochs=1,
     shift_focus=0.5,

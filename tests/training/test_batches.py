@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.pictures import pictures
+from tests.support.pictures import TINY, pictures
 from training.batches import EpochBatches, endless_batches, ordered_loader, to_unit, training_loader
 
 
@@ -37,6 +37,27 @@ def test_skipped_batches_are_those_that_were_had() -> None:
     order.skip(3)
     assert _epoch(order, 5) == whole[3:]
     assert _epoch(order, 5) == whole
+
+
+def test_an_epoch_may_go_through_a_small_set_several_times() -> None:
+    once, thrice = EpochBatches(83, 10, seed=1), EpochBatches(83, 10, seed=1, passes=3)
+    assert (len(once), len(thrice)) == (8, 24)
+    batches = _epoch(thrice, 5)
+    assert batches[:8] == _epoch(once, 5)
+    rounds = [batches[start : start + 8] for start in (0, 8, 16)]
+    assert all(len({row for batch in one for row in batch}) == 80 for one in rounds)
+    assert rounds[0] != rounds[1] != rounds[2]
+    thrice.skip(13)
+    assert _epoch(thrice, 5) == batches[13:]
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "least", "passes"),
+    [(1000, 10, 0, 1), (1000, 10, 310, 1), (1000, 10, 311, 2), (40, 10, 100, 10), (31, 1, 5, 5)],
+)
+def test_a_preset_says_how_often(images: int, epochs: int, least: int, passes: int) -> None:
+    preset = TINY.model_copy(update={"epochs": epochs, "least_steps": least})
+    assert preset.passes(images) == passes
 
 
 def test_too_few_images_are_refused_with_the_numbers() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.pictures import TINY, pictures
 from training.data import Split
-from training.learnt import learnt_parts, note
+from training.learnt import learnt_parts, notes
 
 DATA = pictures(60)
 PARTS = replace(DATA, splits=np.repeat(np.array([0, 1, 2], np.int8), [40, 12, 8]))
@@ -32,13 +32,18 @@ def test_parts_are_those_that_the_preset_asks_for(
 
 
 def test_who_learns_what_is_watched_says_so() -> None:
-    notes = {
-        learns_from: note(TINY.model_copy(update={"learns_from": learns_from}))
+    said = {
+        learns_from: notes(TINY.model_copy(update={"learns_from": learns_from}), PARTS)
         for learns_from in ("train", "train+validation", "all")
     }
-    assert notes["train"] == ""
-    assert "of the test part" in notes["train+validation"]
-    assert "learns from too" in notes["all"]
+    assert said["train"] == []
+    assert "of the test part" in said["train+validation"][0]
+    assert "learns from too" in said["all"][0]
+
+
+def test_who_goes_several_times_through_few_images_says_so() -> None:
+    (said,) = notes(TINY.model_copy(update={"least_steps": 100}), PARTS)
+    assert said.startswith("40 training images are few: each epoch goes 50 times through them")
 
 
 @pytest.mark.parametrize(

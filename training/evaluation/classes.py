@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from training.evaluation.model import Model
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 Matrix = tuple[tuple[float, ...], ...]
 
 PER_PAIR = 100
-"""Images of a class that are made into each other class."""
+"""Images of a class that are made into each other class, at most."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class ClassShifts:
     Attributes:
         names: Of the classes.
         images: Of each class that were looked at.
+        judged: Share of each class whose images, the real ones, are judged to be of it.
         ceiling: Share of each class whose reconstructions are judged to be of it.
         flip: Share of c1, judged c1 by reconstruction, that are judged c2 once shifted.
         content: What the second judge's features keep beside both classes, 1 is all.
@@ -54,6 +56,7 @@ class ClassShifts:
 
     names: tuple[str, ...]
     images: tuple[int, ...]
+    judged: tuple[float, ...]
     ceiling: tuple[float, ...]
     flip: Matrix
     content: Matrix
@@ -101,19 +104,21 @@ def measure_classes(
         progress: Called with (classes done, classes in all).
 
     Raises:
-        ValueError: The labels of ``test`` are not classes.
+        ValueError: The labels of ``test`` are not classes, or a class has no image.
     """
-    if not one_hot(test.labels):
-        raise ValueError(f"the {len(test.attributes)} labels of {test.name} are not classes")
+    if not one_hot(test.labels) or not test.labels.any(axis=0).all():
+        raise ValueError(
+            f"the {len(test.attributes)} labels of {test.name} are not classes with "
+            f"{test.labels.sum(axis=0).tolist()} images; exactly one must be true in every row, "
+            "and each of some image"
+        )
     rng = np.random.default_rng(seed)
     chosen = [rng.permutation(np.flatnonzero(column))[:per_pair] for column in test.labels.T]
     sample = take_sample(model, judges, test, np.concatenate(chosen))
     true = sample.labels.argmax(axis=1)
     verdicts = [said.logits.argmax(axis=1) for said in sample.shown]
     count = len(test.attributes)
-    ceiling = np.array(
-        [min(_share(verdict[true == c] == c) for verdict in verdicts) for c in range(count)]
-    )
+    judged, ceiling = (_recognised(both, true, count) for both in (sample.real, sample.shown))
     flip, kept = np.zeros((count, count)), np.zeros((count, count))
     for start in range(count):
         rows = np.flatnonzero(true == start)
@@ -122,7 +127,7 @@ def measure_classes(
                 continue
             moved = shifted(model, judges, sample, rows, middles[end] - middles[start])
             flip[start, end] = min(
-                _share(after.logits[verdict[rows] == start].argmax(axis=1) == end)
+                _share(after.logits.argmax(axis=1) == end)
                 for verdict, after in zip(verdicts, moved, strict=True)
             )
             kept[start, end] = _kept(judges, sample, rows, moved[1], (start, end))
@@ -132,6 +137,7 @@ def measure_classes(
     return ClassShifts(
         names=test.attributes,
         images=tuple(len(rows) for rows in chosen),
+        judged=tuple(judged.tolist()),
         ceiling=tuple(ceiling.tolist()),
         flip=tuple(map(tuple, flip.tolist())),
         content=tuple(map(tuple, kept.tolist())),
@@ -139,6 +145,12 @@ def measure_classes(
         flip_lowest=float(reached.min()),
         content_mean=float(kept[pairs].mean()),
     )
+
+
+def _recognised(both: tuple[Verdicts, Verdicts], true: Rows, count: int) -> Float64:
+    """Share of each class that is judged to be of it, by the judge that sees fewer: float64 [C]."""
+    right = [said.logits.argmax(axis=1) == true for said in both]
+    return np.array([min(_share(one[true == c]) for one in right) for c in range(count)])
 
 
 def _kept(

@@ -1,7 +1,7 @@
 """Everything that is measured of a model, in one call.
 
 model, directions, prior, training and test images → reconstruction, likelihood, latents, probe,
-ladders of priors, shifts → `Evaluation`
+ladders of priors, interpolation, what labels let one ask → `Evaluation`
 
 1. Only test images are reported on. Training images teach judges and probe, fit the one Gaussian,
    set σ, and are the floor of the ladders; the model under test teaches nothing that judges it.
@@ -28,8 +28,10 @@ from training.evaluation.extractors import (
     random_extractor,
     shrunk,
 )
-from training.evaluation.fidelity import climb
+from training.evaluation.fidelity import climb, standard
+from training.evaluation.interpolations import measure_interpolation
 from training.evaluation.judges import teach_judges
+from training.evaluation.labelled import Case, Labelled, measure_labelled
 from training.evaluation.latents import describe_latents
 from training.evaluation.likelihood import measure_likelihood
 from training.evaluation.options import EvaluationOptions
@@ -37,7 +39,6 @@ from training.evaluation.probe import probe
 from training.evaluation.reconstruction import compare, summarise
 from training.evaluation.result import Evaluation, LeftOut
 from training.evaluation.rungs import FITTED, GAUSSIAN, NORMAL, TRAINING, choice, chunks, sources
-from training.evaluation.shifts import ShiftOptions, measure_shifts
 from training.evaluation.similarity import RADIUS
 
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ if TYPE_CHECKING:
 
     from training.data import Dataset
     from training.data.progress import Progress
+    from training.evaluation.extractors import Extractor
+    from training.evaluation.interpolations import Interpolation
     from training.evaluation.judges import JudgePair
     from training.evaluation.model import Model
     from training.evaluation.probe import Probe
-    from training.evaluation.quality import ShiftQuality
     from training.evaluation.reconstruction import Reconstruction
 
 UInt8 = NDArray[np.uint8]
@@ -159,17 +161,24 @@ def evaluate(
         seed=options.seed,
         progress=progress("comparing sets of images"),
     )
-    shifts: tuple[ShiftQuality, ...] = ()
-    if judges is not None and len(directions):
-        shifts = measure_shifts(
-            model,
-            directions,
-            judges,
-            training.labels,
-            test,
-            options=_shift_options(options),
-            progress=progress("shifting attributes"),
+    between = _interpolations(
+        model, images, mean, extractors[0], shape=shape, options=options, progress=progress
+    )
+    labelled = Labelled()
+    if judges is not None and test.attributes:
+        case = Case(
+            model=model,
+            judges=judges,
+            test=test,
+            means=mean,
+            training_labels=training.labels,
+            known_labels=training.labels[others],
+            known_means=training_means,
+            options=options,
+            progress=progress,
         )
+        labelled = measure_labelled(case, directions)
+    left_out = _left_out(training, images, read, between, variational=variational)
     return Evaluation(
         model=name,
         dataset=test.name,
@@ -184,8 +193,11 @@ def evaluate(
         latents=describe_latents(mean, logvar, seed=options.seed),
         probe=read,
         ladders=ladders,
-        shifts=shifts,
-        left_out=tuple(_left_out(directions, training, images, read, variational=variational)),
+        shifts=labelled.shifts,
+        arithmetic=labelled.arithmetic,
+        interpolations=between,
+        classes=labelled.classes,
+        left_out=(*left_out, *labelled.left_out),
     )
 
 
@@ -258,19 +270,42 @@ def _rebuild(
     return figures, np.concatenate(rebuilt)
 
 
-def _shift_options(options: EvaluationOptions) -> ShiftOptions:
-    return ShiftOptions(
-        count=options.count,
-        per_side=options.shift_images,
-        grid=options.grid_images,
+def _interpolations(
+    model: Model,
+    images: UInt8,
+    mean: Float32,
+    extractor: Extractor,
+    *,
+    shape: tuple[int, int],
+    options: EvaluationOptions,
+    progress: Callable[[str], Progress],
+) -> tuple[Interpolation, ...]:
+    """In the features, and on the scale, of the first ladder; none of too few images."""
+    if len(images) // 2 <= NEIGHBOURS:
+        return ()
+    read = standard(extractor, shrunk(images, shape))
+    return measure_interpolation(
+        model,
+        lambda made: read(shrunk(made, shape)),
+        images,
+        mean,
+        pairs=options.pairs,
+        step_pairs=options.step_pairs,
         draws=options.draws,
         seed=options.seed,
+        progress=progress("going between images"),
     )
 
 
 def _left_out(
-    directions: Float32, training: Dataset, test: UInt8, read: Probe | None, *, variational: bool
+    training: Dataset,
+    test: UInt8,
+    read: Probe | None,
+    between: tuple[Interpolation, ...],
+    *,
+    variational: bool,
 ) -> Iterator[LeftOut]:
+    """All but what `measure_labelled` leaves out."""
     if not variational:
         yield LeftOut(
             what="likelihood and KL",
@@ -278,17 +313,20 @@ def _left_out(
         )
     if not training.attributes:
         yield LeftOut(
-            what="shifts, probe and FD-judge",
+            what="shifts, arithmetic, probe and FD-judge",
             why="the images have no labels, so no judge can be taught",
         )
-    elif not len(directions):
-        yield LeftOut(what="shifts", why="the model has no directions for these attributes")
-    if training.attributes and read is None:
+    elif read is None:
         yield LeftOut(what="probe", why="no label is both there and not there in both parts")
     if len(training) < len(test):
         yield LeftOut(
             what=f"{TRAINING} beside test images",
             why=f"the {len(training)} training images are fewer than the {len(test)} test images",
+        )
+    if not between:
+        yield LeftOut(
+            what="interpolation",
+            why=f"{len(test)} test images make fewer than {NEIGHBOURS + 1} pairs",
         )
     if min(test.shape[1:3]) <= 2 * RADIUS:
         yield LeftOut(

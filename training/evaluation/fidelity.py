@@ -133,7 +133,7 @@ def climb(
         raise ValueError(
             f"samples are compared with at least {NEIGHBOURS + 1} test images, not {len(real)}"
         )
-    read = [_standard(extractor, real) for extractor in extractors]
+    read = [standard(extractor, real) for extractor in extractors]
     known = [features(real) for features in read]
     rungs: list[list[Rung]] = [[] for _ in extractors]
     done, total = 0, sum(source.seeds for source in sources)
@@ -159,8 +159,13 @@ def climb(
     )
 
 
-def _standard(extractor: Extractor, real: UInt8) -> Callable[[UInt8], Float32]:
-    """What reads features whose mean over ``real`` is 0, and their mean variance 1."""
+def standard(extractor: Extractor, real: UInt8) -> Callable[[UInt8], Float32]:
+    """What reads features whose mean over ``real`` is 0, and their mean variance 1.
+
+    Args:
+        extractor: Whose features are moved and scaled.
+        real: Test images uint8 [N, H, W, C].
+    """
     features = extractor.read(real)
     mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
     variance = float(features.var(axis=0, dtype=np.float64).mean())

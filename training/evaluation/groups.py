@@ -1,6 +1,7 @@
 """Arithmetic with groups of images: "these, less those, plus these" and what comes out of it.
 
-test images → four groups by two attributes → mean latents of a few of each → A - B + C → judged
+means of test images [N, L] → four groups by two attributes → mean of a few of each → A - B + C →
+decoder → two judges → success
 
 The four formulae are those of Liu, "Learn Generative AI with PyTorch" (2024), chapter 7, for
 glasses and men or women: each should show what its labels come to.
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.bootstrap import estimate, image_weights
+from training.data.progress import silent
+from training.evaluation.bootstrap import Estimate, estimate, image_weights
 from training.evaluation.judges import logits
 
 if TYPE_CHECKING:
     from training.data import Dataset
-    from training.evaluation.bootstrap import Estimate
+    from training.data.progress import Progress
     from training.evaluation.judges import JudgePair
     from training.evaluation.model import Model
 
@@ -57,8 +59,8 @@ class Arithmetic:
         attributes: The two.
         formula: (A, B, C) as in `FORMULAE`.
         size: Images of each group in a draw.
-        success: Share of draws whose image both attributes of which are judged as expected; of
-            two judges the lower.
+        success: Share of draws that give an image both attributes of which are judged as
+            expected, of two judges the lower. Its interval is over draws from the same images.
         draws: How many there were.
     """
 
@@ -70,70 +72,80 @@ class Arithmetic:
 
 
 def arithmetic_pair(
-    labels: Labels, names: tuple[str, ...], related: Labels
+    labels: Labels, names: tuple[str, ...], *, seen: Labels, related: Labels
 ) -> tuple[int, int] | None:
-    """The two attributes for the formulae, or None if no pair has all four groups.
+    """The two attributes for the formulae, or None if no pair has enough images of all groups.
 
-    One of `PREFERRED`, or else the unrelated pair whose smallest group is largest.
+    One of `PREFERRED`, or else the unrelated pair whose smallest group is largest. An attribute
+    that judges cannot see is none of them: of one that a judge always affirms, half of the
+    formulae would come out right.
 
     Args:
         labels: bool [N, A].
         names: Of the attributes.
+        seen: bool [A], those that judges see on real images.
         related: bool [A, A], from `related.related_labels`.
     """
+    enough = {
+        pair: smallest
+        for pair in combinations(range(len(names)), 2)
+        if seen[list(pair)].all() and (smallest := _smallest(labels, pair)) >= min(SIZES)
+    }
     for first, second in PREFERRED:
         if first in names and second in names:
             pair = names.index(first), names.index(second)
-            if _smallest(labels, pair):
+            if tuple(sorted(pair)) in enough:
                 return pair
-    free = [pair for pair in combinations(range(len(names)), 2) if not related[pair]]
-    best = max(free, key=lambda pair: _smallest(labels, pair), default=None)
-    return best if best is not None and _smallest(labels, best) else None
+    free = [pair for pair in enough if not related[pair]]
+    return max(free, key=enough.__getitem__, default=None)
 
 
 def measure_arithmetic(
     model: Model,
     judges: JudgePair,
     test: Dataset,
+    means: Float32,
     pair: tuple[int, int],
     *,
     draws: int = 500,
     resamples: int = 1000,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> tuple[Arithmetic, ...]:
     """Every formula with groups of every size that the test images have enough of.
 
     Args:
-        model: Whose means are added.
+        model: Decodes what the formulae come to.
         judges: Taught on the attributes of ``test``.
         test: Held-out images.
+        means: float32 [N, L], theirs.
         pair: Two attributes, from `arithmetic_pair`.
         draws: Of groups, for each formula and size.
         resamples: Of the bootstrap.
         seed: Of both.
+        progress: Called with (formulae done, formulae in all).
     """
     rng = np.random.default_rng(seed)
-    members = {group: _members(test.labels, pair, group) for group in GROUPS}
-    members = {group: rng.permutation(rows)[:MAX_MEMBERS] for group, rows in members.items()}
-    means = {
-        group: model.encode(np.asarray(test.images[np.sort(rows)]))[0]
-        for group, rows in members.items()
+    members = {
+        group: means[rng.permutation(_members(test.labels, pair, group))[:MAX_MEMBERS]]
+        for group in GROUPS
     }
-    sizes = [size for size in SIZES if size <= min(map(len, means.values()))]
+    sizes = [size for size in SIZES if size <= min(map(len, members.values()))]
     weights = image_weights(draws, resamples, rng)
+    names = test.attributes[pair[0]], test.attributes[pair[1]]
     found = []
-    for formula in FORMULAE:
+    for done, formula in enumerate(FORMULAE, start=1):
         wanted = np.array(expected(formula), np.bool_)
         for size in sizes:
-            plus, minus, also = (_drawn(means[group], size, draws, rng) for group in formula)
+            plus, minus, also = (_drawn(members[group], size, draws, rng) for group in formula)
             images = model.decode(plus - minus + also)
             right = [
                 ((logits(judge, images)[:, list(pair)] > 0) == wanted).all(axis=1)
                 for judge in judges
             ]
             lower = min((estimate(weights @ one) for one in right), key=lambda rate: rate.value)
-            names = test.attributes[pair[0]], test.attributes[pair[1]]
             found.append(Arithmetic(names, formula, size, lower, draws))
+        progress(done, len(FORMULAE))
     return tuple(found)
 
 
@@ -154,4 +166,5 @@ def _members(labels: Labels, pair: tuple[int, int], group: Group) -> NDArray[np.
 
 
 def _smallest(labels: Labels, pair: tuple[int, int]) -> int:
+    """Images in the smallest of the four groups."""
     return min(len(_members(labels, pair, group)) for group in GROUPS)

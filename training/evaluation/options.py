@@ -30,6 +30,14 @@ class EvaluationOptions(BaseModel):
     """Test images without, and with, an attribute that are shifted."""
     grid_images: int = Field(default=200, ge=1)
     """Test images that are shifted by every strength."""
+    arithmetic_draws: int = Field(default=500, ge=1)
+    """Draws of groups whose means are added, for each formula and size."""
+    pairs: int = Field(default=1000, ge=6)
+    """Pairs of test images whose midpoints are looked at, for each way between them."""
+    step_pairs: int = Field(default=200, ge=1)
+    """Pairs of them that are gone step by step."""
+    class_shifts: int = Field(default=9000, ge=1)
+    """Images that are made into another class, all pairs of classes together."""
     draws: int = Field(default=1000, ge=0)
     """Of the bootstrap."""
     quick: bool = False
@@ -46,6 +54,10 @@ class EvaluationOptions(BaseModel):
             "tight_images": 8,
             "shift_images": 60,
             "grid_images": 30,
+            "arithmetic_draws": 60,
+            "pairs": 150,
+            "step_pairs": 30,
+            "class_shifts": 1800,
             "draws": 200,
         }
         cut = {name: min(value, getattr(self, name)) for name, value in small.items()}

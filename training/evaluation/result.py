@@ -10,7 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from training.evaluation.classes import ClassShifts
 from training.evaluation.fidelity import Ladder
+from training.evaluation.groups import SIZES, Arithmetic
+from training.evaluation.interpolations import Interpolation
 from training.evaluation.latents import Latents
 from training.evaluation.likelihood import Likelihood
 from training.evaluation.options import EvaluationOptions
@@ -62,6 +65,9 @@ class Evaluation(_Frozen):
         probe: None without labels.
         ladders: Sets of images beside the test images, one ladder for each extractor.
         shifts: One for each attribute; empty without labels or directions.
+        arithmetic: One for each formula and size; empty where no two attributes allow it.
+        interpolations: One for each way between images.
+        classes: One class made into another; None where labels are not classes.
         left_out: What is not here, and why.
     """
 
@@ -80,6 +86,9 @@ class Evaluation(_Frozen):
     probe: Probe | None
     ladders: tuple[Ladder, ...]
     shifts: tuple[ShiftQuality, ...]
+    arithmetic: tuple[Arithmetic, ...] = ()
+    interpolations: tuple[Interpolation, ...] = ()
+    classes: ClassShifts | None = None
     left_out: tuple[LeftOut, ...]
 
     def ladder(self, extractor: str) -> Ladder | None:
@@ -103,6 +112,10 @@ class Evaluation(_Frozen):
             found |= _of_ladder(ladder)
         if self.shifts:
             found |= _of_shifts(self.shifts)
+        found |= _of_arithmetic(self.arithmetic)
+        found |= _of_interpolations(self.interpolations)
+        if self.classes is not None:
+            found |= _of_classes(self.classes)
         return {name: _rounded(value) for name, value in found.items()}
 
 
@@ -148,6 +161,34 @@ def _of_shifts(shifts: tuple[ShiftQuality, ...]) -> dict[str, float]:
     found["attributes_passed"] = sum(not failed_gates(quality) for quality in shifts)
     found["score_lowest"] = min(quality.score for quality in shifts)
     return found
+
+
+def _of_arithmetic(found: tuple[Arithmetic, ...]) -> dict[str, float]:
+    """Mean over the formulae with the smaller groups, which all image sets have that have any."""
+    rates = [one.success.value for one in found if one.size == min(SIZES)]
+    return {"arithmetic_success": fmean(rates)} if rates else {}
+
+
+def _of_interpolations(found: tuple[Interpolation, ...]) -> dict[str, float]:
+    """Of the straight way, which asks the most of a latent space."""
+    return {
+        f"interpolation_{name}": value
+        for one in found
+        if one.path == "linear"
+        for name, value in (
+            ("distance", one.distance),
+            ("inside", one.inside),
+            ("step", one.step.value),
+        )
+    }
+
+
+def _of_classes(found: ClassShifts) -> dict[str, float]:
+    return {
+        "class_flip": found.flip_mean,
+        "class_flip_lowest": found.flip_lowest,
+        "class_content": found.content_mean,
+    }
 
 
 def _rounded(value: float) -> float:

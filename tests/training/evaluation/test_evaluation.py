@@ -11,6 +11,7 @@ import pytest
 
 from bundle.prior import Prior
 from tests.support.banded_set import banded_set
+from tests.support.factors import ExactModel, class_set, reading_judges, true_directions
 from tests.support.linear_model import LinearModel
 from tests.support.pictures import pictures, without_labels
 from training.data import Dataset, Split
@@ -33,6 +34,10 @@ SMALL = EvaluationOptions(
     tight_draws=8,
     shift_images=20,
     grid_images=10,
+    arithmetic_draws=10,
+    pairs=20,
+    step_pairs=5,
+    class_shifts=120,
     draws=20,
 )
 
@@ -82,6 +87,10 @@ def test_every_part_is_there(evaluation: Evaluation) -> None:
     assert evaluation.probe.linear.value > 0.95
     assert [ladder.extractor for ladder in evaluation.ladders] == ["judge", "random"]
     assert [shift.name for shift in evaluation.shifts] == ["glasses", "smile"]
+    assert {one.attributes for one in evaluation.arithmetic} == {("glasses", "smile")}
+    assert [one.path for one in evaluation.interpolations] == ["linear", "spherical"]
+    assert {(one.pairs, one.step_pairs) for one in evaluation.interpolations} == {(20, 5)}
+    assert evaluation.classes is None
     assert evaluation.left_out == ()
 
 
@@ -100,6 +109,24 @@ def test_the_summary_is_flat_and_finite(evaluation: Evaluation) -> None:
     assert all(math.isfinite(value) for value in summary.values())
     assert "ssim" in summary
     assert {"coverage_judge", "kl", "flip_of_ceiling", "probe_linear"} <= set(summary)
+    assert summary["arithmetic_success"] == pytest.approx(
+        np.mean([one.success.value for one in evaluation.arithmetic if one.size == 3])
+    )
+    line = evaluation.interpolations[0]
+    assert [summary[f"interpolation_{name}"] for name in ("distance", "inside", "step")] == [
+        pytest.approx(value, rel=1e-5) for value in (line.distance, line.inside, line.step.value)
+    ]
+    assert "class_flip" not in summary
+
+
+def test_what_lies_between_is_measured_on_the_scale_of_the_ladder(evaluation: Evaluation) -> None:
+    """The model gives images back: a third of them are as near as other images of the set."""
+    floor = evaluation.ladders[0].rung("training images")
+    assert floor is not None
+    for one in evaluation.interpolations:
+        assert one.inside_ends == 1.0
+        assert one.step.value < 2.0, "bands go evenly from grey to grey"
+        assert 0.3 * floor.frechet < one.distance_ends < 3.0 * floor.frechet < 3.0 * one.distance
 
 
 def test_the_same_seed_gives_the_same_numbers(evaluation: Evaluation) -> None:
@@ -136,8 +163,10 @@ def test_without_labels_nothing_is_judged() -> None:
     assert [ladder.extractor for ladder in found.ladders] == ["random"]
     assert found.shifts == ()
     assert found.probe is None
-    assert [left.what for left in found.left_out] == ["shifts, probe and FD-judge"]
-    assert "score" not in found.summary()
+    assert [left.what for left in found.left_out] == ["shifts, arithmetic, probe and FD-judge"]
+    assert found.arithmetic == ()
+    assert len(found.interpolations) == 2, "the network of chance reads what lies between"
+    assert not {"score", "arithmetic_success"} & set(found.summary())
 
 
 def test_a_plain_autoencoder_has_no_likelihood_and_says_so() -> None:
@@ -152,7 +181,8 @@ def test_a_plain_autoencoder_has_no_likelihood_and_says_so() -> None:
     )
     assert found.likelihood is None
     assert found.latents.kl_per_latent is None
-    assert [left.what for left in found.left_out] == ["likelihood and KL", "shifts"]
+    # Judges of one lesson see nothing, so that there is nothing to add groups by either.
+    assert [left.what for left in found.left_out] == ["likelihood and KL", "shifts", "arithmetic"]
     assert "kl" not in found.summary()
 
 
@@ -175,6 +205,61 @@ def test_images_below_the_window_have_no_ssim_and_few_training_images_no_rung() 
         "training images beside test images",
         "SSIM",
     ]
+
+
+def test_classes_are_made_into_each_other_instead_of_added() -> None:
+    model = ExactModel()
+    training, _ = class_set(model, 120, seed=1)
+    test, _ = class_set(model, 60, seed=2)
+    found = evaluate(
+        model,
+        true_directions(),
+        Prior.standard_normal(6),
+        training,
+        test,
+        options=SMALL,
+        judges=reading_judges(),
+    )
+    assert found.classes is not None
+    assert found.classes.names == test.attributes
+    assert found.classes.images == (10, 10, 10, 10), "120 shifts are 10 for each of 12 pairs"
+    assert found.classes.flip_lowest == 1.0, "a class is what differs between the means of two"
+    assert found.arithmetic == ()
+    assert [left.what for left in found.left_out] == ["likelihood and KL", "arithmetic"]
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
+    summary = found.summary()
+    assert (summary["class_flip"], summary["class_flip_lowest"]) == (1.0, 1.0)
+    assert summary["class_content"] == pytest.approx(found.classes.content_mean, rel=1e-5)
+    assert "arithmetic_success" not in summary
+
+
+def test_a_document_from_before_there_was_arithmetic_can_be_read(evaluation: Evaluation) -> None:
+    new = {"arithmetic", "interpolations", "classes"}
+    old = evaluation.model_dump(mode="json", exclude=new)
+    for name in ("arithmetic_draws", "pairs", "step_pairs", "class_shifts"):
+        del old["options"][name]
+    found = Evaluation.model_validate(old)
+    assert (found.arithmetic, found.interpolations, found.classes) == ((), (), None)
+    assert found.shifts == evaluation.shifts
+    assert set(evaluation.summary()) - set(found.summary()) == {
+        "arithmetic_success",
+        *(f"interpolation_{name}" for name in ("distance", "inside", "step")),
+    }
+
+
+def test_eleven_images_make_too_few_pairs_and_are_told_so() -> None:
+    found = evaluate(
+        Bands(),
+        np.empty((0, 4), np.float32),
+        PRIOR,
+        without_labels(TRAINING),
+        without_labels(rows_of(TEST, np.arange(11))),
+        options=SMALL,
+    )
+    assert found.interpolations == ()
+    reasons = {left.what: left.why for left in found.left_out}
+    assert reasons["interpolation"] == "11 test images make fewer than 6 pairs"
+    assert "interpolation_step" not in found.summary()
 
 
 @pytest.mark.parametrize(
@@ -201,6 +286,7 @@ def test_quick_looks_at_less_of_everything_and_says_so() -> None:
     assert not whole.quick
     less = [name for name in type(cut).model_fields if getattr(cut, name) != getattr(whole, name)]
     assert {"count", "seeds", "judge_steps", "shift_images", "tight_images"} <= set(less)
+    assert {"arithmetic_draws", "pairs", "step_pairs", "class_shifts"} <= set(less)
     assert EvaluationOptions(count=10).cut_down().count == 10
 
 

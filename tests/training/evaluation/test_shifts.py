@@ -101,6 +101,23 @@ def test_a_judge_that_does_not_look_lets_nothing_pass(verdict: str) -> None:
             assert quality.score < 0.7
 
 
+@pytest.mark.parametrize(
+    ("verdict", "failing"),
+    [("yes", {"flip_of_ceiling", "calibration"}), ("inclined", {"flip_of_ceiling"})],
+)
+def test_a_judge_that_always_says_yes_fails_every_gate_that_asks_it(
+    verdict: str, failing: set[str]
+) -> None:
+    """Nothing was without the attribute before, so nothing can have been given it."""
+    for judges in (reading_judges(verdict, verdict), reading_judges("exact", verdict)):
+        for quality in _measured(true_directions(), judges).values():
+            blind, *failed = failed_gates(quality)
+            assert "cannot see it on real images: balanced accuracy 0.500" in blind
+            assert {reason.split()[0] for reason in failed} == failing
+            assert quality.flip == quality.score == 0.0
+            assert quality.ceiling == 1.0, "its word alone would be a perfect ceiling"
+
+
 def test_an_edit_that_does_nothing_passes_no_gate_of_its_own() -> None:
     for quality in _measured(np.zeros((4, 6), np.float32)).values():
         assert quality.flip == quality.removed == quality.calibration == quality.score == 0.0
