@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("cli.serve", "serve a model bundle over HTTP and gRPC"),
+    "batch": ("cli.batch", "encode, decode, shift, sample whole catalogues without a server"),
     "train": ("cli.train", "train a model on a folder of images"),
     "export": ("cli.export", "export a trained model as a bundle"),
     "evaluate": ("cli.evaluate", "measure a bundle on held-out images"),
     "report": ("cli.report", "write one HTML page about a training run"),
     "data": ("cli.data", "make or look at data sets"),
     "presets": ("cli.presets", "list the training presets"),
+    "keys": ("cli.keys", "make API keys for callers of the server"),
 }
 UNREAD = 141
 """Exit code when nobody reads the output any more, as shells give it for SIGPIPE."""

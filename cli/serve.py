@@ -15,12 +15,12 @@ Two examples:
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ import orjson
 from pydantic import ValidationError
 
 from bundle import BundleError, open_bundle
+from service.announcement import READY_FILE
 from service.settings import Settings, as_environment, environment_name, find_bundle, flag_name
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 SERVICE = "service:LatentService"
 START_TIMEOUT_S = 300.0
+_FILES = ("api_keys_file", "tls_cert", "tls_key", "tls_client_ca")
 _POLL_S = 0.05
 _LAST_RESORT_S = 5.0
 """What a child gets beyond its own limit before it is killed."""
@@ -92,7 +94,7 @@ def _explain(error: ValidationError) -> str:
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
     name = str(first["loc"][0])
-    must = first["msg"].replace("Input should", "it must", 1)
+    must = first["msg"].removeprefix("Value error, ").replace("Input should", "it must", 1)
     return f"{flag_name(name)} is {first['input']!r}: {must} (or set {environment_name(name)})"
 
 
@@ -109,12 +111,29 @@ def _checked(settings: Settings) -> Settings:
         raise StartError(str(error)) from None
     if settings.device == "cuda":
         _require_cuda(bundle.encoder)
+    # The worker runs in another folder.
+    files = {name: path.absolute() for name in _FILES if (path := getattr(settings, name))}
+    settings = settings.model_copy(update=files)
+    _check_access(settings)
     port = _free_port(settings, "port")
     grpc_port = _free_port(settings, "grpc_port")
     if port == grpc_port:
         raise StartError(f"HTTP and gRPC cannot share port {port}; give --grpc-port another")
     root = find_bundle(settings.bundle).resolve()
     return settings.model_copy(update={"bundle": root, "port": port, "grpc_port": grpc_port})
+
+
+def _check_access(settings: Settings) -> None:
+    """Refuse keys and certificates that no worker could use, in one line instead of its log."""
+    from service.access import Access
+    from service.keys import KeysError
+    from service.tls import TlsError, check_tls
+
+    try:
+        Access(settings.api_keys, settings.api_keys_file).open()
+        check_tls(settings)
+    except (KeysError, TlsError) as error:
+        raise StartError(str(error)) from None
 
 
 def _require_cuda(graph: bytes) -> None:
@@ -142,7 +161,12 @@ def _free_port(settings: Settings, name: str) -> int:
 
 
 def _supervise(settings: Settings) -> int:
-    child = _spawn(settings)
+    with tempfile.TemporaryDirectory(prefix="latentserve-") as folder:
+        return _run_child(settings, Path(folder) / "ready")
+
+
+def _run_child(settings: Settings, ready: Path) -> int:
+    child = _spawn(settings, ready)
     wanted: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  (the handler's signature)
@@ -153,7 +177,7 @@ def _supervise(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     try:
-        if not _announce(child, settings, wanted) and not wanted:
+        if not _announce(child, settings, ready, wanted) and not wanted:
             return 1
         while child.poll() is None and not wanted:
             time.sleep(_POLL_S)
@@ -162,10 +186,11 @@ def _supervise(settings: Settings) -> int:
         _kill_group(child)
 
 
-def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
+def _spawn(settings: Settings, ready: Path) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         **as_environment(settings),
+        READY_FILE: str(ready),
         "BENTOML_DO_NOT_TRACK": "True",
     }
     code = Path(__file__).resolve().parents[1]
@@ -179,7 +204,9 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603  (our own words)
 
 
-def _announce(child: subprocess.Popen[bytes], settings: Settings, wanted: list[int]) -> bool:
+def _announce(
+    child: subprocess.Popen[bytes], settings: Settings, ready: Path, wanted: list[int]
+) -> bool:
     """Wait until the server is ready and print its line; False if that never came."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  (compared)
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -187,30 +214,16 @@ def _announce(child: subprocess.Popen[bytes], settings: Settings, wanted: list[i
         if child.poll() is not None:
             _complain("the server ended while it started; its log above says why")
             return False
-        if _get(host, settings.port, "/readyz") is not None:
-            facts = _get(host, settings.port, "/v1/model")
-            if facts is not None:
-                shown = f"[{host}]" if ":" in host else host
-                url = f"http://{shown}:{settings.port}"
-                print(ready_line(url, orjson.loads(facts), settings), flush=True)
-                return True
+        if ready.exists():
+            shown = f"[{host}]" if ":" in host else host
+            scheme = "http" if settings.tls_cert is None else "https"
+            url = f"{scheme}://{shown}:{settings.port}"
+            print(ready_line(url, orjson.loads(ready.read_bytes()), settings), flush=True)
+            return True
         time.sleep(_POLL_S)
     if not wanted:
         _complain(f"the server was not ready after {START_TIMEOUT_S:g} s; its log says why")
     return False
-
-
-def _get(host: str, port: int, path: str) -> bytes | None:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read()
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-    return body if response.status == http.client.OK else None
 
 
 def _end(child: subprocess.Popen[bytes], settings: Settings, wanted: list[int]) -> int:

@@ -1,6 +1,6 @@
 """The door of the engine: who may come in, and whether somebody is still inside.
 
-    call, items → state, item limit, deadline → admitted until answered, or refused with the reason
+    call, items → state, item limits, deadline → admitted until answered, or refused with the reason
 
 Counts items in flight over both graphs; knows nothing of queues and batches.
 
@@ -22,6 +22,7 @@ from inference.errors import (
     ShuttingDown,
     TooManyItems,
 )
+from inference.quota import Quotas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class Admission:
         self.in_flight = 0
         self._max_items = max_items
         self._clock = clock
+        self._quotas = Quotas(clock)
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -69,16 +71,20 @@ class Admission:
             NotReady: The engine is not warm yet.
             ShuttingDown: The engine drains.
             InvalidRequest: There is no item.
-            TooManyItems: More than ``max_items``.
+            TooManyItems: More than ``max_items``, or than the caller's own limit.
+            QueueFull: The caller has too many items in flight, by its own limit.
             DeadlineExceeded: The deadline passed before the request came this far.
         """
+        call.items = items
         self._check(call, items)
+        self._quotas.take(call, items)
         self.in_flight += items
         self._empty.clear()
         try:
             yield
         finally:
             self.in_flight -= items
+            self._quotas.give_back(call, items)
             if not self.in_flight:
                 self._empty.set()
 

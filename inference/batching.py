@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference.call import Call
-    from inference.ticket import Batch, Outputs, Rows, Ticket
+    from inference.ticket import Batch, Outputs, Part, Rows, Ticket
 
 __all__ = ["BatchLimits", "BatchRecord", "Graph", "MicroBatcher"]
 
@@ -51,7 +51,7 @@ class Graph(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchRecord:
-    """One finished micro-batch, for metrics.
+    """One finished micro-batch, for metrics and traces.
 
     Attributes:
         graph: The graph's name.
@@ -59,6 +59,8 @@ class BatchRecord:
         queue_s: Seconds that its oldest ticket waited.
         compute_s: Seconds from leaving the queue to its outputs.
         ok: Whether it gave outputs.
+        formed: When it left the queue, on the batcher's clock (`time.monotonic`).
+        parts: Whose rows rode in it; to be read at once and not kept, since they hold the rows.
     """
 
     graph: str
@@ -66,6 +68,8 @@ class BatchRecord:
     queue_s: float
     compute_s: float
     ok: bool
+    formed: float
+    parts: tuple[Part, ...]
 
 
 def _ignore(_: BatchRecord) -> None:
@@ -219,9 +223,17 @@ class MicroBatcher:
             self._log_failure(batch, failure)
             self._queue.fail(batch, failure, now)
         self._soon_dispatch()
-        seconds = now - batch.formed
-        ok = failure is None
-        self._observe(BatchRecord(self._graph.name, batch.size, batch.queue_s, seconds, ok))
+        self._observe(
+            BatchRecord(
+                graph=self._graph.name,
+                size=batch.size,
+                queue_s=batch.queue_s,
+                compute_s=now - batch.formed,
+                ok=failure is None,
+                formed=batch.formed,
+                parts=batch.parts,
+            )
+        )
 
     def _answer(self, ticket: Ticket, outcome: Outputs | ServingError) -> None:
         answer = self._answers[ticket.number]

@@ -21,6 +21,9 @@ class Call:
         compute_s: Seconds spent in micro-batches, summed over the graphs.
         codec_s: Seconds spent decoding and encoding images.
         batch_size: Items of the largest micro-batch that it rode in.
+        items: Images or latents that it asked the engine for.
+        trace: What the service follows it by; the engine passes it on unread.
+        max_items: Items that the caller may have in a worker at a time; None for no limit.
     """
 
     caller: str = "anonymous"
@@ -30,3 +33,6 @@ class Call:
     compute_s: float = 0.0
     codec_s: float = 0.0
     batch_size: int = 0
+    items: int = 0
+    trace: object | None = None
+    max_items: int | None = None

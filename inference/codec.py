@@ -1,10 +1,10 @@
 """The threads that decode and encode images, so that the event loop never waits for a codec.
 
-    call, function, arguments → a free thread → result; the seconds it ran → call.codec_s
+    call, function, arguments → its caller's turn → a free thread → result; seconds → call.codec_s
 
 Knows nothing of what the functions do.
 
-1. No more than ``threads`` functions run at once; the others wait their turn.
+1. No more than ``threads`` functions run at once; the others wait, and callers take turns.
 2. A caller that is cancelled before its turn costs no thread time.
 3. What is begun is finished: only `check_room`, before a request's first function, refuses.
 """
@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from inference.drain import DrainRate
 from inference.errors import QueueFull, ShuttingDown
+from inference.quota import check_quota
+from inference.reserve import Reserve
+from inference.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -43,17 +46,32 @@ class CodecPool:
         """No thread is started before the first call."""
         self.waiting = 0
         self._max_waiting = max_waiting
+        self._by_caller: dict[str, int] = {}
+        self._reserve = Reserve()
+        # Each thread finds its next function without waiting for the event loop.
+        self._turns = Turns(2 * threads)
+        self._idle = asyncio.Event()
         self._drain_rate = DrainRate()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="codec")
         self._closed = False
 
-    def check_room(self, functions: int = 1) -> None:
+    def check_room(self, call: Call, functions: int = 1) -> None:
         """Refuse a request that would bring ``functions`` while too many wait.
 
         Raises:
-            QueueFull: ``max_waiting`` is reached; a request is never refused by an idle pool.
+            QueueFull: ``max_waiting`` is reached, or the caller's own limit; for the first, a
+                request is never refused by an idle pool.
+            TooManyItems: Never would so many of the caller fit, by its own limit.
         """
-        if not self.waiting or self.waiting + functions <= self._max_waiting:
+        mine = self._by_caller.get(call.caller, 0)
+        check_quota(call, functions, mine, self._drain_rate)
+        if not self.waiting or self._reserve.admits(
+            functions,
+            mine=mine,
+            taken=self.waiting,
+            callers=len(self._by_caller) + (not mine),
+            limit=self._max_waiting,
+        ):
             return
         seconds = self._drain_rate.seconds_for(self.waiting)
         raise QueueFull(
@@ -85,11 +103,15 @@ class CodecPool:
 
         if not self.waiting:
             self._drain_rate.begin(time.monotonic())
-        self.waiting += 1
+        self._count(call.caller, 1)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+            await self._turns.take(call.caller)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+            finally:
+                self._turns.pass_on()
         finally:
-            self.waiting -= 1
+            self._count(call.caller, -1)
             self._drain_rate.add(int(seconds > 0), time.monotonic())
             # On the event loop, where no other codec of the same call can add at the same time.
             call.codec_s += seconds
@@ -97,7 +119,20 @@ class CodecPool:
     async def aclose(self) -> None:
         """Take nothing new and wait for what runs and waits."""
         self._closed = True
+        if self.waiting:
+            self._idle.clear()
+            await self._idle.wait()
         await asyncio.to_thread(self._executor.shutdown)
+
+    def _count(self, caller: str, functions: int) -> None:
+        self.waiting += functions
+        mine = self._by_caller.get(caller, 0) + functions
+        if mine:
+            self._by_caller[caller] = mine
+        else:
+            del self._by_caller[caller]
+        if not self.waiting:
+            self._idle.set()
 
 
 async def all_or_none(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -102,6 +102,11 @@ class Engine:
         """By graph, how many items wait for it now."""
         return self._graphs.queues
 
+    @property
+    def codec_jobs(self) -> int:
+        """Images that are decoded or encoded now, or wait for it."""
+        return self._codecs.waiting
+
     async def warm_up(self) -> None:
         """Run both graphs at every batch size that serving starts from, then become ready.
 
@@ -311,13 +316,14 @@ class Engine:
         """Run an image codec off the event loop; its seconds are added to ``call.codec_s``."""
         return await self._codecs.run(call, function, *args, **kwargs)
 
-    def check_codec_room(self, functions: int = 1) -> None:
+    def check_codec_room(self, call: Call, functions: int = 1) -> None:
         """Refuse a request that would bring ``functions`` codecs while too many wait.
 
         Raises:
-            QueueFull: More than ``max_queue_size`` would wait.
+            QueueFull: More than ``max_queue_size`` would wait, or than the caller's own limit.
+            TooManyItems: Never would so many of the caller fit, by its own limit.
         """
-        self._codecs.check_room(functions)
+        self._codecs.check_room(call, functions)
 
     async def aclose(self) -> None:
         """Take nothing new, finish what was admitted, stop every thread."""

@@ -48,9 +48,15 @@ class Lines:
         self.items = 0
         self._lines: OrderedDict[str, _Line] = OrderedDict()
 
-    def __contains__(self, caller: str) -> bool:
-        """Whether ``caller`` has rows waiting."""
-        return caller in self._lines
+    @property
+    def callers(self) -> int:
+        """How many callers have rows waiting."""
+        return len(self._lines)
+
+    def of(self, caller: str) -> int:
+        """Rows of ``caller`` that wait."""
+        line = self._lines.get(caller)
+        return 0 if line is None else line.items
 
     @property
     def oldest_arrival(self) -> float | None:

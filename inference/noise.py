@@ -43,6 +43,21 @@ def resolve_seed(seed: int | None) -> int:
     return seed
 
 
+class Noise:
+    """The random numbers of one seed, in order: each `take` goes on where the last one ended."""
+
+    def __init__(self, seed: int, dimension: int) -> None:
+        """Begin with row 0, of ``dimension`` latents."""
+        self._dimension = dimension
+        self._uniform = _stream(seed, _UNIFORM_STREAM)
+        self._normal = _stream(seed, _NORMAL_STREAM)
+
+    def take(self, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """The next ``rows`` rows, as `draw` gives them."""
+        uniform = self._uniform.random(rows)
+        return uniform, self._normal.standard_normal((rows, self._dimension), dtype=np.float32)
+
+
 def draw(seed: int, rows: int, dimension: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Random numbers for ``rows`` samples of ``dimension`` latents.
 
@@ -50,9 +65,7 @@ def draw(seed: int, rows: int, dimension: int) -> tuple[NDArray[np.float64], NDA
         uniform float64 [N] in [0, 1) and normal float32 [N, L]; row i depends on the seed, i and
         L alone.
     """
-    uniform = _stream(seed, _UNIFORM_STREAM).random(rows)
-    normal = _stream(seed, _NORMAL_STREAM).standard_normal((rows, dimension), dtype=np.float32)
-    return uniform, normal
+    return Noise(seed, dimension).take(rows)
 
 
 def _stream(seed: int, stream: int) -> np.random.Generator:

@@ -31,6 +31,7 @@ from inference.errors import (
     TooManyItems,
 )
 from inference.lines import Lines
+from inference.reserve import Reserve
 from inference.ticket import Batch, BatchLimits, Outputs, Part, Rows, Ticket
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class TicketQueue:
         self._lines = Lines()
         self._second_tries: deque[Part] = deque()
         self._deadlines: list[tuple[float, int]] = []
-        self._kept_for_newcomers = 0
+        self._reserve = Reserve()
 
     @property
     def queued_items(self) -> int:
@@ -174,16 +175,13 @@ class TicketQueue:
                 "(max_queue_size); split the request"
             )
         waiting = self._lines.items
-        newcomer = caller not in self._lines
-        if not waiting:
-            self._kept_for_newcomers = 0
-        kept = 0 if newcomer else self._kept_for_newcomers
-        if waiting + items <= limit - kept:
+        if self._reserve.has_room(items, waiting, limit):
             return
-        if newcomer:
-            # Whoever fills the queue again and again would shut the others out: from now until
-            # the queue runs empty, an eighth is kept for callers that have nothing in it.
-            self._kept_for_newcomers = max(1, limit // 8)
+        mine = self._lines.of(caller)
+        callers = self._lines.callers + (not mine)
+        # Whoever fills the queue again and again must not shut the others out.
+        if self._reserve.admits(items, mine=mine, taken=waiting, callers=callers, limit=limit):
+            return
         seconds = self.drain_rate.seconds_for(waiting)
         raise QueueFull(
             f"{waiting} items are queued and this request brings {items} more, but the limit is "

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from bundle.prior import Prior
 from inference.errors import InvalidRequest
-from inference.noise import draw
+from inference.noise import Noise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -61,5 +63,15 @@ class Priors:
 
     def draw(self, seed: int, n: int, temperature: float, prior: PriorName) -> NDArray[np.float32]:
         """Latents [n, L]; the first ones are those of a smaller n."""
-        uniform, normal = draw(seed, n, self._dimension)
-        return self._priors[prior].sample(uniform, normal, temperature)
+        return self.stream(seed, temperature, prior)(n)
+
+    def stream(
+        self, seed: int, temperature: float, prior: PriorName
+    ) -> Callable[[int], NDArray[np.float32]]:
+        """A function whose every call gives the next n latents [n, L] of the seed."""
+        noise = Noise(seed, self._dimension)
+
+        def more(n: int) -> NDArray[np.float32]:
+            return self._priors[prior].sample(*noise.take(n), temperature)
+
+        return more

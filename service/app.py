@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from inference.call import Call
 from inference.errors import DeadlineExceeded, InvalidRequest
 from service import guest, routes
+from service.cors import Cors, parse_origins
 from service.envelope import failure
+from service.finished import Finished, http_method
 from service.oip.paths import is_v2
 from service.pages import check_ready
 from service.runtime import Runtime
-from service.telemetry import UNKNOWN_ROUTE
 from service.wire import (
     ClientLeft,
     Reply,
@@ -45,18 +44,18 @@ from service.wire import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service.finished import Protocol
     from service.guest import Hosted
     from service.settings import Settings
 
-access_logger = logging.getLogger("latentserve.access")
 _CLIENT_LEFT = 499
 
 
 def create_app(
     settings: Settings, *, runtime: Runtime | None = None, hosted: Hosted | None = None
-) -> DataPlane:
+) -> ASGIApp:
     """The ASGI application of one worker.
 
     Args:
@@ -65,7 +64,9 @@ def create_app(
             opens it in its lifespan.
         hosted: An application to send some paths, and the lifespan, to.
     """
-    return DataPlane(runtime or Runtime(settings), hosted)
+    app = DataPlane(runtime or Runtime(settings), hosted)
+    origins = parse_origins(settings.cors_origins)
+    return Cors(app, origins) if origins else app
 
 
 class DataPlane:
@@ -92,22 +93,24 @@ class DataPlane:
         started = time.perf_counter()
         headers = head_of(scope)
         call = Call(caller=caller_of(scope), request_id=request_id(headers))
-        label, slug = UNKNOWN_ROUTE, "ok"
+        self.runtime.observer.arrive(call, headers)
+        self.runtime.observer.begin(call, scope["path"])
+        label, slug = routes.label(scope["path"]), "ok"
         try:
+            self.runtime.access.admit_http(call, scope["path"], headers)
             if self._is_hosted(scope):
                 label = scope["path"]
                 reply = await self._pass_on(scope, headers, receive, call)
-                slug = "ok" if reply.status < HTTPStatus.BAD_REQUEST else "hosted_error"
+                slug = guest.slug(reply)
             else:
                 route = routes.find(scope["method"], scope["path"])
-                label = route.path
                 reply = await self._answer(route, scope, headers, receive, call)
         except ClientLeft:
-            self._count(label, _CLIENT_LEFT, "client_left", started, call)
+            self._finish(scope, label, _CLIENT_LEFT, "client_left", started, call)
             return
         except Exception as error:  # noqa: BLE001  (invariant 3)
             reply, slug = failure(error, call.request_id, flat=is_v2(scope["path"]))
-        self._count(label, reply.status, slug, started, call)
+        self._finish(scope, label, reply.status, slug, started, call)
         head_only = scope["method"] == "HEAD"
         await send_reply(send, reply, self._common_headers(call), head_only=head_only)
 
@@ -126,7 +129,7 @@ class DataPlane:
             return await route.handler(self.runtime, request, route)
         check_ready(self.runtime)
         async with self._deadline(headers, call):
-            with self.runtime.bodies.lease() as take:
+            with self.runtime.bodies.lease(call.caller) as take:
                 limit = self.runtime.settings.max_body_bytes
                 request.body = await read_body(receive, headers, limit, take)
                 async with _cancelled_if_caller_leaves(receive):
@@ -169,7 +172,7 @@ class DataPlane:
         visit = guest.Visit(call)
         guest.VISIT.set(visit)
         async with self._deadline(headers, call):
-            with self.runtime.bodies.lease() as take:
+            with self.runtime.bodies.lease(call.caller) as take:
                 limit = self.runtime.settings.max_body_bytes
                 body = await read_body(receive, headers, limit, take)
                 async with _cancelled_if_caller_leaves(receive):
@@ -186,14 +189,16 @@ class DataPlane:
             headers["X-Model-Version"] = self.runtime.engine.bundle.manifest.version
         return headers
 
-    def _count(self, label: str, status: int, slug: str, started: float, call: Call) -> None:
+    def _finish(  # noqa: PLR0917  (one request's worth, in the order of the flow)
+        self, scope: Scope, label: str, status: int, slug: str, started: float, call: Call
+    ) -> None:
         seconds = time.perf_counter() - started
-        self.runtime.telemetry.observe_request(label, status, slug, seconds)
-        if self.runtime.settings.access_log:
-            access_logger.info(
-                "%s %d %s %.1f ms batch %d id %s",
-                label, status, slug, seconds * 1000, call.batch_size, call.request_id,
-            )  # fmt: skip
+        protocol: Protocol = "oip-http" if is_v2(scope["path"]) else "http"
+        method = http_method(scope["method"])
+        self.runtime.observer.finish(
+            Finished(protocol, method, label, int(status), slug, seconds, call)
+        )
+        self.runtime.access.count(call, slug)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

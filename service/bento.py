@@ -27,6 +27,7 @@ from service.pages import check_ready
 from service.parameters import SampleParameters, check
 from service.runtime import Runtime
 from service.settings import Settings
+from service.tls import http_tls
 
 T = TypeVar("T")
 Array = NDArray[np.float64]
@@ -47,6 +48,7 @@ class Encoding(bentoml.IODescriptor):
     service_class=FrontedService,
     workers=_SETTINGS.workers,
     http={"host": _SETTINGS.host, "port": _SETTINGS.port},
+    ssl=http_tls(_SETTINGS),
     # Our own deadline comes first; BentoML's must only never cut in.
     traffic={"timeout": 2 * _SETTINGS.deadline_ms / 1000 + 60},
     metrics={"enabled": False},

@@ -175,7 +175,7 @@ async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, 
 
     if len(request.body) <= _PARSED_AT_ONCE_BYTES:
         return media_type, parse()
-    runtime.engine.check_codec_room()
+    runtime.engine.check_codec_room(request.call)
     return media_type, await runtime.engine.codec(request.call, parse)
 
 
@@ -197,7 +197,5 @@ async def _images(  # noqa: PLR0917  (one result's worth, in the order of the fl
 async def _render(
     runtime: Runtime, call: Call, render: Callable[..., bytes], *arguments: object
 ) -> bytes:
-    before = call.codec_s
-    body = await runtime.engine.codec(call, render, *arguments)
-    runtime.telemetry.observe_codec("encode", call.codec_s - before)
-    return body
+    with runtime.observer.codec(call, "encode"):
+        return await runtime.engine.codec(call, render, *arguments)

@@ -13,7 +13,7 @@ import math
 from http import HTTPStatus
 from typing import NamedTuple
 
-from inference.errors import InferenceFailed, MethodNotAllowed, ServingError
+from inference.errors import InferenceFailed, MethodNotAllowed, ServingError, Unauthenticated
 from service.rendering import json_bytes
 from service.wire import Reply
 
@@ -59,6 +59,8 @@ def failure(error: Exception, request_id: str, *, flat: bool = False) -> Failure
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(_texts(error.details.get("allow")))
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     document: dict[str, object] = {"error": envelope}
     if flat:
         document = {"error": envelope.pop("message"), **envelope}

@@ -79,7 +79,8 @@ _MESSAGES: dict[str, tuple[str, dict[str, Any]]] = {
         {"width": 8000, "height": 5012, "limit": 16000000, "where": "image 0"},
     ),
     "unauthenticated": (
-        "no API key came with the request; send it as `Authorization: Bearer …`",
+        "no known API key came with the request; send one as `Authorization: Bearer <key>` (gRPC: "
+        "in the metadata `authorization`), or ask the operator for one",
         {},
     ),
     "unknown_attribute": (

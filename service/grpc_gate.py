@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -32,8 +31,11 @@ from inference.errors import (
     RouteNotFound,
     ServingError,
     ShuttingDown,
+    Unauthenticated,
 )
 from service.envelope import told
+from service.finished import Finished, grpc_protocol
+from service.grpc_access import admit_grpc
 from service.grpc_metadata import caller_of, failure_metadata, reply_metadata, shown
 from service.grpc_stream import Stopped, in_order
 from service.pages import check_ready
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
     Answer = Callable[[Any, Call], Awaitable[Message]]
     Context = Any  # grpc.aio.ServicerContext; gRPC is not typed
     Handler = Any  # what gRPC makes of a coroutine function
-
-access_logger = logging.getLogger("latentserve.access")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,7 @@ class Gate:
     def __init__(self, runtime: Runtime) -> None:
         """Nothing comes in yet."""
         self._runtime = runtime
+        self._labels: set[str] = set()
         settings = runtime.settings
         # Enough to fill a batch while the one before it runs, and never more than the queue takes.
         self._at_once = max(1, min(2 * settings.max_batch_size, settings.max_queue_size // 2))
@@ -114,6 +115,7 @@ class Gate:
         made = {}
         for name, method in methods.items():
             label = f"/{service.full_name}/{name}"
+            self._labels.add(label)
             request = GetMessageClass(known[name].input_type)
             if isinstance(method, Unary):
                 made[name] = grpc.unary_unary_rpc_method_handler(
@@ -131,25 +133,36 @@ class Gate:
 
         class Unknown(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC is not typed
             def service(self, details: Any) -> Handler:  # noqa: ANN401  (as above)
-                return grpc.stream_stream_rpc_method_handler(gate._unknown(details.method))
+                error = RouteNotFound(
+                    f"there is no method {details.method[:100]!r}; server reflection lists all "
+                    "services"
+                )
+                return gate.refused(details.method, error)
 
         return Unknown()
 
     def _admit(self, context: Context) -> Call:
-        """Who calls, under which id: the place where a caller is authenticated."""
+        """Who calls, under which id."""
         metadata = dict(context.invocation_metadata() or ())
         number = request_id({b"x-request-id": str(metadata.get("x-request-id", "")).encode()})
-        return Call(caller=caller_of(context.peer()), request_id=number)
+        call = Call(caller=caller_of(context.peer()), request_id=number)
+        self._runtime.observer.arrive(call, metadata)
+        return call
+
+    def _check_key(self, call: Call, label: str, context: Context) -> None:
+        admit_grpc(self._runtime.access, call, label, context.invocation_metadata())
 
     def _unary(self, label: str, request: type[Message], method: Unary) -> Handler:
         async def serve(raw: bytes, context: Context) -> bytes:
             started = time.perf_counter()
             call = self._admit(context)
+            self._runtime.observer.begin(call, label)
             try:
+                self._check_key(call, label, context)
                 if method.data:
                     check_ready(self._runtime)
                 async with self._deadline(context.time_remaining(), call):
-                    with self._read(raw, request) as message:
+                    with self._read(raw, request, call.caller) as message:
                         answer = (await method.answer(message, call)).SerializeToString()
             except asyncio.CancelledError:
                 self._count_left(label, context.time_remaining(), started, call)
@@ -173,11 +186,12 @@ class Gate:
 
             async def one(raw: bytes) -> bytes:
                 nonlocal number
-                mine = Call(call.caller, request_id=f"{call.request_id}/{number}")
+                mine = replace(call, request_id=f"{call.request_id}/{number}")
                 number += 1
-                return await self._one(label, request, method, raw, until, mine)
+                return await self._one(label, request, method, raw, until, mine, context)
 
             try:
+                self._check_key(call, label, context)
                 check_ready(self._runtime)
                 await context.send_initial_metadata(reply_metadata(call, self._version()))
                 answers = in_order(
@@ -206,13 +220,17 @@ class Gate:
         raw: bytes,
         until: float | None,
         call: Call,
+        context: Context,
     ) -> bytes:
         started = time.perf_counter()
+        self._runtime.observer.begin(call, label)
         message = None
         try:
+            # Again for each, since a stream may outlive its key.
+            self._check_key(call, label, context)
             remaining = None if until is None else until - time.monotonic()
             async with self._deadline(remaining, call):
-                with self._read(raw, request) as message:
+                with self._read(raw, request, call.caller) as message:
                     answer = method.wrap(await method.answer(message, call))
         except asyncio.CancelledError:
             self._count(label, "CANCELLED", "client_left", started, call)
@@ -224,18 +242,21 @@ class Gate:
         self._count(label, "OK", "ok", started, call)
         return answer.SerializeToString()
 
-    def _unknown(self, path: str) -> Handler:
-        async def serve(requests: AsyncIterator[bytes], context: Context) -> None:  # noqa: ARG001
-            error = RouteNotFound(
-                f"there is no method {path[:100]!r}; server reflection lists all services"
-            )
-            call = self._admit(context)
-            await self._end(context, error, UNKNOWN_ROUTE, time.perf_counter(), call)
+    def refused(self, path: str, error: ServingError) -> Handler:
+        """A handler that ends a call of any method with ``error`` and reads nothing."""
+        label = path if path in self._labels else UNKNOWN_ROUTE
 
-        return serve
+        async def serve(requests: AsyncIterator[bytes], context: Context) -> None:  # noqa: ARG001
+            started = time.perf_counter()
+            call = self._admit(context)
+            with contextlib.suppress(Unauthenticated):
+                self._check_key(call, path, context)
+            await self._end(context, error, label, started, call)
+
+        return grpc.stream_stream_rpc_method_handler(serve)
 
     @contextlib.contextmanager
-    def _read(self, raw: bytes, request: type[Message]) -> Generator[Message]:
+    def _read(self, raw: bytes, request: type[Message], caller: str) -> Generator[Message]:
         """The message in ``raw``, whose bytes count as held while the context lasts."""
         limit = self._runtime.settings.max_body_bytes
         if len(raw) > limit:
@@ -243,7 +264,7 @@ class Gate:
                 f"the message has {len(raw)} bytes, the limit is {limit} bytes; send smaller or "
                 "fewer images, or ask the operator to raise `max_body_bytes`"
             )
-        with self._runtime.bodies.lease() as take:
+        with self._runtime.bodies.lease(caller) as take:
             take(len(raw))
             try:
                 message = request.FromString(raw)
@@ -298,9 +319,7 @@ class Gate:
 
     def _count(self, label: str, status: str, slug: str, started: float, call: Call) -> None:
         seconds = time.perf_counter() - started
-        self._runtime.telemetry.observe_request(label, status, slug, seconds)
-        if self._runtime.settings.access_log:
-            access_logger.info(
-                "%s %s %s %.1f ms batch %d id %s",
-                label, status, slug, seconds * 1000, call.batch_size, call.request_id,
-            )  # fmt: skip
+        self._runtime.observer.finish(
+            Finished(grpc_protocol(label), "", label, status, slug, seconds, call)
+        )
+        self._runtime.access.count(call, slug)

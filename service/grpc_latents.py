@@ -190,10 +190,8 @@ class LatentsService:
     async def _written(self, pixels: Pixels, asked: int, call: Call) -> pb.Images:
         if asked == pb.IMAGE_FORMAT_PIXELS:
             return write_images(pixels, asked)
-        before = call.codec_s
-        written = await self._runtime.engine.codec(call, write_images, pixels, asked)
-        self._runtime.telemetry.observe_codec("encode", call.codec_s - before)
-        return written
+        with self._runtime.observer.codec(call, "encode"):
+            return await self._runtime.engine.codec(call, write_images, pixels, asked)
 
 
 def _word(name: str, number: int, words: dict[int, W]) -> W:

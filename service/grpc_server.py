@@ -18,10 +18,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from service import grpc_latents
+from service.grpc_access import Guard
 from service.grpc_gate import Gate
 from service.grpc_latents import LatentsService
 from service.oip import servicer
 from service.oip.servicer import OpenInference
+from service.tls import listen
 
 if TYPE_CHECKING:
     from service.runtime import Runtime
@@ -64,18 +66,22 @@ class GrpcServer:
 
         Raises:
             RuntimeError: The port cannot be had.
+            TlsError: The certificate's files cannot be read.
         """
         settings = self._runtime.settings
         shared = int(settings.workers > 1)
+        gate = Gate(self._runtime)
+        access = self._runtime.access
         self._server = grpc.aio.server(
+            # Without keys there is nothing to ask, and a call goes straight to its method.
+            interceptors=[Guard(access, gate.refused)] if access.asks else [],
             options=[
                 ("grpc.so_reuseport", shared),
                 ("grpc.max_receive_message_length", _UNREAD_FACTOR * settings.max_body_bytes),
                 # A compressed message could be a thousand times as large once it is read.
                 ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ONLY),
-            ]
+            ],
         )
-        gate = Gate(self._runtime)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(_NAMES, self._server, pool=_described())
         self._server.add_generic_rpc_handlers(
@@ -87,7 +93,7 @@ class GrpcServer:
         )
         await self._set_health(_STATUS.NOT_SERVING)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self.port = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
+        self.port = listen(self._server, f"{host}:{settings.grpc_port}", settings)
         await self._server.start()
         self._following = asyncio.create_task(self._follow(), name="grpc-health")
 

@@ -81,6 +81,13 @@ def reply(messages: Sequence[Message], visit: Visit) -> Reply:
     return Reply(json_bytes({"error": envelope}), status=status)
 
 
+def slug(reply: Reply) -> str:
+    """The slug of an answer of `reply`: that of its envelope, or ``ok``."""
+    if reply.status < HTTPStatus.BAD_REQUEST:
+        return "ok"
+    return str(orjson.loads(reply.body)["error"]["slug"])
+
+
 def _message(status: int, body: bytes) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return "the server failed on this request; give the operator its id"

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, TypeVar
 import bentoml
 import uvicorn.config
 
+from service import access_log
 from service.app import create_app
 from service.guest import Hosted
 from service.runtime import Runtime
@@ -47,6 +48,7 @@ SCHEMA_PATH = "/schema.json"
 def this_runtime() -> Runtime:
     """The one runtime of this process."""
     _log_to_stderr()
+    access_log.to_stderr()
     return Runtime(Settings(), end=end_server)
 
 

@@ -5,12 +5,15 @@ amounts as they come → lease of their request → sum over all requests ≤ li
 Counts and keeps nothing; knows neither what is counted nor any request.
 
 1. A lease ends with its request, however that ends.
+2. One caller cannot shut the others out (`inference.reserve`).
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from inference.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +31,8 @@ class Leases:
     def __init__(self) -> None:
         """Nothing is held."""
         self.held = 0
+        self._by_caller: dict[str, int] = {}
+        self._reserve = Reserve()
 
     @property
     def limit(self) -> int:
@@ -39,8 +44,11 @@ class Leases:
         raise NotImplementedError
 
     @contextmanager
-    def lease(self) -> Iterator[Callable[[int], None]]:
+    def lease(self, caller: str = "anonymous") -> Iterator[Callable[[int], None]]:
         """A function to tell of each amount that came; all of them are given back at the end.
+
+        Args:
+            caller: Whose request it is.
 
         Raises:
             ServingError: From that function: the `refusal`.
@@ -49,12 +57,25 @@ class Leases:
 
         def take(count: int) -> None:
             nonlocal mine
-            if self.held + count > self.limit:
+            before = self._by_caller.get(caller, 0)
+            if not self._reserve.admits(
+                count,
+                mine=before,
+                taken=self.held,
+                callers=len(self._by_caller) + (not before),
+                limit=self.limit,
+            ):
                 raise self.refusal(count)
-            self.held += count
-            mine += count
+            if count:
+                self._by_caller[caller] = before + count
+                self.held += count
+                mine += count
 
         try:
             yield take
         finally:
-            self.held -= mine
+            if mine:
+                self.held -= mine
+                self._by_caller[caller] -= mine
+                if not self._by_caller[caller]:
+                    del self._by_caller[caller]

@@ -66,8 +66,7 @@ async def load_images(
         raise InvalidRequest("field 'images' is missing; send at least one image")
     if isinstance(given, np.ndarray) and given.shape[1:] == spec.shape:
         return arrays.check_images(given, spec)
-    runtime.engine.check_codec_room(len(given))
-    before = call.codec_s
+    runtime.engine.check_codec_room(call, len(given))
     if isinstance(given, np.ndarray):
         jobs = [runtime.engine.codec(call, images.fit, image, spec) for image in given]
     else:
@@ -75,8 +74,8 @@ async def load_images(
             runtime.engine.codec(call, _decode_one, label, data, runtime)
             for label, data in zip(labels or _numbered(given), given, strict=True)
         ]
-    pixels = await all_or_none(jobs)
-    runtime.telemetry.observe_codec("decode", call.codec_s - before)
+    with runtime.observer.codec(call, "decode"):
+        pixels = await all_or_none(jobs)
     return np.stack(pixels)
 
 
@@ -95,20 +94,19 @@ async def own_pictures(
     if given is None:
         raise InvalidRequest("field 'images' is missing; send at least one picture")
     engine, limits = runtime.engine, runtime.image_limits
-    engine.check_codec_room(len(given))
-    before = call.codec_s
-    with runtime.pictures.lease() as take:
+    engine.check_codec_room(call, len(given))
+    with runtime.pictures.lease(call.caller) as take:
         if isinstance(given, np.ndarray):
             take(given.size // max(1, given.shape[-1]))
             yield list(given)
             return
-        take(sum(await engine.codec(call, _measure_all, given, limits)))
-        jobs = [
-            engine.codec(call, _read_one, label, data, limits)
-            for label, data in zip(_numbered(given), given, strict=True)
-        ]
-        pictures = await all_or_none(jobs)
-        runtime.telemetry.observe_codec("decode", call.codec_s - before)
+        with runtime.observer.codec(call, "decode"):
+            take(sum(await engine.codec(call, _measure_all, given, limits)))
+            jobs = [
+                engine.codec(call, _read_one, label, data, limits)
+                for label, data in zip(_numbered(given), given, strict=True)
+            ]
+            pictures = await all_or_none(jobs)
         yield pictures
 
 

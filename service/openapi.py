@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.errors import ERRORS
 from service import __version__, examples, schemas
+from service.access import OPEN_PATHS
 from service.inputs import GROUPS, IMAGES, LATENTS, NPY, body_types
 from service.multipart import MULTIPART
 from service.parameters import SampleParameters
@@ -42,6 +43,9 @@ _HEADERS: Document = {
 }
 _SEED = ("The seed of these images.", "integer")
 _RETRY = ("Seconds until it is worth trying again.", "integer")
+_SCHEME = ("Bearer.", "string")
+_KEY = "apiKey"
+_UNAUTHENTICATED = str(ERRORS["unauthenticated"].http_status)
 _TRY_LATER = frozenset({"429", "503"})
 _SHARED_SLUGS = ("invalid_request", "inference_failed")
 _DATA_SLUGS = (
@@ -83,6 +87,13 @@ def build(routes: Iterable[Route]) -> Document:
                 slug: {"summary": f"retry: {row.retry}", "value": examples.FAILURES[slug]}
                 for slug, row in ERRORS.items()
             },
+            "securitySchemes": {
+                _KEY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, where the operator asks for one.",
+                }
+            },
         },
     }
 
@@ -94,6 +105,9 @@ def _operation(route: Route) -> Document:
         "parameters": _headers_in() if route.data else [],
         "responses": {"200": _success(route), **_failures(route)},
     }
+    if route.path not in OPEN_PATHS:
+        # Not every server has keys, so no key is an alternative.
+        operation["security"] = [{}, {_KEY: []}]
     if route.data:
         operation["requestBody"] = _request_body(route)
         operation["parameters"] += [
@@ -259,6 +273,8 @@ def _answer(route: Route, offer: str) -> Schema:
 
 def _failures(route: Route) -> Document:
     slugs = set(_SHARED_SLUGS)
+    if route.path not in OPEN_PATHS:
+        slugs.add("unauthenticated")
     if route.data:
         slugs.update(_DATA_SLUGS)
     if route.takes & (IMAGES | GROUPS):
@@ -280,6 +296,8 @@ def _failures(route: Route) -> Document:
 
 def _failure(status: str, slugs: list[str]) -> Document:
     headers = {**_HEADERS, "Retry-After": _RETRY} if status in _TRY_LATER else _HEADERS
+    if status == _UNAUTHENTICATED:
+        headers = {**_HEADERS, "WWW-Authenticate": _SCHEME}
     shown = {slug: {"$ref": f"#/components/examples/{slug}"} for slug in slugs}
     content = {JSON: {"schema": reference("Error"), "examples": shown}}
     return {"description": ", ".join(slugs), "headers": _headers(headers), "content": content}

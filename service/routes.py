@@ -23,6 +23,7 @@ from service.parameters import (
     ShiftParameters,
 )
 from service.rendering import IMAGE_OFFERS, VECTOR_OFFERS
+from service.telemetry import UNKNOWN_ROUTE
 from service.wire import JSON
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ _GRANTS = {"GET": ("GET", "HEAD")}
 _BY_PATH: dict[str, dict[str, Route]] = {}
 for _route in (*ROUTES, *V2_ROUTES):
     _BY_PATH.setdefault(_route.path, {})[_route.method] = _route
+
+
+def label(path: str) -> str:
+    """What metrics and logs call ``path``: its row in the table, or one word for all others."""
+    found = paths.template(path)
+    return found if found in _BY_PATH else UNKNOWN_ROUTE
 
 
 def find(method: str, path: str) -> Route:

@@ -21,10 +21,14 @@ from bundle import open_bundle
 from inference.engine import Engine, EngineOptions
 from inference.errors import NotReady
 from inference.images import ImageLimits
+from service.access import Access
+from service.announcement import announce
 from service.bodies import Bodies
+from service.observer import Observer
 from service.pictures import Pictures
 from service.settings import find_bundle
 from service.telemetry import Telemetry
+from service.tracing import open_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +50,8 @@ class Runtime:
     Attributes:
         settings: The server's settings.
         telemetry: The worker's metrics.
+        access: Who may call.
+        observer: Told of every request and batch; counts, logs and traces them.
         bodies: What all requests' bodies may hold, over HTTP and gRPC together.
         pictures: What all requests' own pictures may hold, while details go onto them.
         image_limits: The limits of images that come in.
@@ -62,6 +68,10 @@ class Runtime:
         self.settings = settings
         self._end = end
         self.telemetry = Telemetry()
+        self.access = Access(
+            settings.api_keys, settings.api_keys_file, observe=self.telemetry.observe_caller
+        )
+        self.observer = Observer(self.telemetry, log=settings.access_log)
         self.bodies = Bodies(settings.max_body_bytes)
         self.pictures = Pictures(settings.max_image_pixels)
         self.image_limits = ImageLimits(max_image_pixels=settings.max_image_pixels)
@@ -71,6 +81,7 @@ class Runtime:
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._warm_up: asyncio.Task[None] | None = None
+        self._key_watch: asyncio.Task[None] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -89,8 +100,10 @@ class Runtime:
         Raises:
             BundleError: The bundle is missing or was changed.
             DeviceUnavailable: The device that was asked for is not there.
+            KeysError: The API keys cannot be read, or there is none.
         """
         settings = self.settings
+        self.access.open()
         bundle = open_bundle(find_bundle(settings.bundle))
         engine = Engine(
             bundle,
@@ -102,13 +115,15 @@ class Runtime:
                 max_queue_delay_ms=settings.max_queue_delay_ms,
                 max_items=settings.max_items,
             ),
-            observe=self.telemetry.observe_batch,
+            observe=self.observer.batch,
         )
         self._engine = engine
+        self.observer.tracing = open_tracing(os.environ)
         manifest = bundle.manifest
         self.telemetry.describe_model(manifest.name, manifest.version, engine.providers[0])
         self.telemetry.watch(
             queues=engine.queues,
+            codec_jobs=lambda: engine.codec_jobs,
             in_flight=lambda: engine.admission.in_flight,
             ready=lambda: float(self.state == "ready"),
         )
@@ -117,6 +132,7 @@ class Runtime:
         """Begin the warm-up in the background, so that liveness answers meanwhile."""
         self._loop = asyncio.get_running_loop()
         self._warm_up = asyncio.create_task(self._run_warm_up(), name="warm-up")
+        self._key_watch = asyncio.create_task(self.access.watch(), name="keys")
 
     async def ready(self) -> None:
         """Wait until the warm-up has ended, well or not; it need not have begun."""
@@ -164,15 +180,18 @@ class Runtime:
     async def aclose(self) -> None:
         """Drain, wait for what runs, close the sessions."""
         self.drain()
-        if self._warm_up is not None and not self._warm_up.done():
-            self._warm_up.cancel()
-            await asyncio.wait([self._warm_up])
+        for task in (self._warm_up, self._key_watch):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
         if self._engine is not None:
             await self._engine.aclose()
+        await self.observer.aclose()
 
     async def _run_warm_up(self) -> None:
         try:
             await self.engine.warm_up()
+            announce(self.engine)
         except Exception:  # a model that cannot run must end the worker, whatever the cause
             logger.critical("the warm-up failed, so the server ends", exc_info=True)
             self._end()

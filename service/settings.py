@@ -10,13 +10,23 @@ it limits, what happens at the limit, and which metric tells you to change it. `
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.cors import parse_origins
 
 PREFIX = "LATENTSERVE_"
 Device = Literal["auto", "cpu", "cuda"]
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+OptionalFile = Annotated[Path | None, BeforeValidator(_none_if_empty)]
+"""A container's environment can set a variable to nothing more easily than leave it out."""
 
 
 class Settings(BaseSettings):
@@ -145,10 +155,64 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(
         default=False,
-        description="Whether each request writes one line to standard error. "
+        description="Whether each request writes one line of JSON to standard error. "
         "It costs time on every request, so it is off unless asked for. "
         "`latentserve_requests_total` counts the same requests without it.",
     )
+    api_keys: Annotated[SecretStr | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="Who may call: keys between commas, each name:sha256, name:sha256:max_items=N "
+        "or a key itself, which every user of the machine can read on a command line. "
+        "Without a known key every route but health answers 401 unauthenticated. "
+        "`latentserve_caller_requests_total` counts requests by the name of their key.",
+    )
+    api_keys_file: OptionalFile = Field(
+        None,
+        description="File of further keys, one a line as in `--api-keys` but never a key itself, "
+        "that is re-read within two seconds when it changes. "
+        "A broken or missing file stops the start, and later leaves the keys as they were. "
+        '`latentserve_requests_total{slug="unauthenticated"}` counts who came without a known key.',
+    )
+    tls_cert: OptionalFile = Field(
+        None,
+        description="PEM file of the certificate chain with which HTTP and gRPC speak TLS. "
+        "A file that cannot be used, or one without `--tls-key`, stops the start. "
+        "`latentserve_requests_total` that stays at 0 tells you that no client trusts it.",
+    )
+    tls_key: OptionalFile = Field(
+        None,
+        description="PEM file of the certificate's private key, not encrypted. "
+        "A key of another certificate stops the start. "
+        "`latentserve_requests_total` that stays at 0 tells you that no client trusts it.",
+    )
+    tls_client_ca: OptionalFile = Field(
+        None,
+        description="PEM file of the authorities from which callers' certificates must come. "
+        "Whoever has none, health probes included, is refused before a request is read. "
+        "`latentserve_requests_total` that stays at 0 tells you that nobody has one.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins between commas, such as https://shop.example, whose web pages may "
+        "call, or * for all. "
+        "A browser keeps the answers from the pages of any other. "
+        "`latentserve_requests_total` does not count preflights, which need no key.",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        parse_origins(value)
+        return value
+
+    @model_validator(mode="after")
+    def _certificate_and_key_come_together(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = ("cert", "key") if self.tls_key is None else ("key", "cert")
+            raise ValueError(f"tls_{given} is given without tls_{missing}; give both or neither")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise ValueError("tls_client_ca is given without tls_cert and tls_key; give all three")
+        return self
 
     @model_validator(mode="after")
     def _a_full_request_fits_the_queue(self) -> Self:
@@ -182,9 +246,12 @@ def flag_name(field: str) -> str:
 def as_environment(settings: Settings) -> dict[str, str]:
     """Environment variables from which a child process reads equal settings."""
     values = settings.model_dump(mode="json")
+    if settings.api_keys is not None:
+        values["api_keys"] = settings.api_keys.get_secret_value()
     return {
         environment_name(name): str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in values.items()
+        if value is not None
     }
 
 

@@ -5,8 +5,8 @@ finished requests, batch records, gauges read at scrape time → registry → te
 The registry is this worker's own: with several workers a scrape reaches one of them, so sum
 over scrapes is wrong and each worker's ``latentserve_worker_info`` tells them apart.
 
-1. A label's values come from tables in the code (routes, slugs, graphs, stages), never from a
-   caller: a path that is not a route counts as ``unknown``.
+1. A label's values come from tables in the code (routes, slugs, graphs, stages) and from the
+   operator's names of keys, never from a caller: a path that is not a route counts as ``unknown``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 # are the worker's own. prometheus_client reads this once, when it is first imported.
 os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from inference.errors import DeadlineExceeded, NotReady, QueueFull, ShuttingDown
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 UNKNOWN_ROUTE = "unknown"
+_OK = "ok"
 SHED_SLUGS = frozenset(
     error.slug for error in (QueueFull, NotReady, ShuttingDown, DeadlineExceeded)
 )
@@ -37,6 +45,8 @@ _SECONDS = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_GRAPHS = ("encoder", "decoder")
+_STAGES = ("decode", "encode")
 
 
 class Telemetry:
@@ -44,6 +54,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         """Make every metric, in a registry of its own."""
+        # A series with the time of each counter's birth would be as many series again.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # it takes and gives nothing
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "latentserve_requests",
@@ -56,6 +68,12 @@ class Telemetry:
             "Seconds from a request's head to its answer.",
             ("route",),
             buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.items = Counter(
+            "latentserve_items",
+            "Images and latents of requests answered without a failure.",
+            ("route",),
             registry=self.registry,
         )
         self.batch_items = Histogram(
@@ -98,10 +116,22 @@ class Telemetry:
             ("reason",),
             registry=self.registry,
         )
+        self.caller_requests = Counter(
+            "latentserve_caller_requests",
+            "Requests answered where keys are asked for, by the name of the key (none for health "
+            "and for unknown keys) and error slug (ok for none).",
+            ("caller", "slug"),
+            registry=self.registry,
+        )
         self._queue_items = Gauge(
             "latentserve_queue_items",
             "Items that wait in a graph's queue now.",
             ("graph",),
+            registry=self.registry,
+        )
+        self._codec_jobs = Gauge(
+            "latentserve_codec_jobs",
+            "Images that are decoded or encoded now, or wait for a thread to do it.",
             registry=self.registry,
         )
         self._in_flight = Gauge(
@@ -125,6 +155,8 @@ class Telemetry:
             registry=self.registry,
         )
         worker.labels(str(os.getpid())).set(1)
+        ProcessCollector(registry=self.registry)
+        self._begin_at_zero()
 
     def describe_model(self, name: str, version: str, provider: str) -> None:
         """Name the model that is served."""
@@ -134,12 +166,14 @@ class Telemetry:
         self,
         *,
         queues: dict[str, Callable[[], float]],
+        codec_jobs: Callable[[], float],
         in_flight: Callable[[], float],
         ready: Callable[[], float],
     ) -> None:
         """Read these gauges at each scrape."""
         for graph, length in queues.items():
             self._queue_items.labels(graph).set_function(length)
+        self._codec_jobs.set_function(codec_jobs)
         self._in_flight.set_function(in_flight)
         self._ready.set_function(ready)
 
@@ -155,7 +189,9 @@ class Telemetry:
         """Count one request's decoding or encoding."""
         self.codec_seconds.labels(stage).observe(seconds)
 
-    def observe_request(self, route: str, status: int | str, slug: str, seconds: float) -> None:
+    def observe_request(
+        self, route: str, status: int | str, slug: str, seconds: float, items: int = 0
+    ) -> None:
         """Count one finished request.
 
         Args:
@@ -163,12 +199,30 @@ class Telemetry:
             status: The number of HTTP, the name of gRPC.
             slug: ``ok`` where nothing failed.
             seconds: From its head to its answer.
+            items: Images or latents that it asked the engine for.
         """
         self.requests.labels(route, str(status), slug).inc()
         self.request_seconds.labels(route).observe(seconds)
         if slug in SHED_SLUGS:
             self.sheds.labels(slug).inc()
+        if items and slug == _OK:
+            self.items.labels(route).inc(items)
+
+    def observe_caller(self, caller: str, slug: str) -> None:
+        """Count one finished request by its caller, whose name must be a configured one."""
+        self.caller_requests.labels(caller, slug).inc()
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def _begin_at_zero(self) -> None:
+        """Show the series whose labels are known before they count, so that rates see the first."""
+        for graph in _GRAPHS:
+            self.failed_batches.labels(graph)
+            for histogram in (self.batch_items, self.queue_wait_seconds, self.compute_seconds):
+                histogram.labels(graph)
+        for stage in _STAGES:
+            self.codec_seconds.labels(stage)
+        for reason in sorted(SHED_SLUGS):
+            self.sheds.labels(reason)

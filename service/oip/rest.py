@@ -198,7 +198,7 @@ async def _off_loop(runtime: Runtime, call: Call, size: int, function: Callable[
     if size <= _PARSED_AT_ONCE_BYTES:
         return function()
     if not call.compute_s:
-        runtime.engine.check_codec_room()
+        runtime.engine.check_codec_room(call)
     return await runtime.engine.codec(call, function)
 
 

@@ -1,4 +1,4 @@
-"""bentofile.yaml and pyproject.toml agree on what serving needs."""
+"""The bento files and pyproject.toml agree on what serving needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 import service
@@ -19,19 +20,26 @@ def project() -> dict[str, Any]:
     return loaded
 
 
-def bentofile() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
+def bentofile(device: str) -> dict[str, Any]:
+    name = "bentofile.yaml" if device == "cpu" else f"bentofile.{device}.yaml"
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
     return loaded
 
 
-def test_a_bento_installs_the_runtime_dependencies_on_cpu() -> None:
-    runtime = project()["dependencies"] + project()["optional-dependencies"]["cpu"]
-    assert bentofile()["python"]["packages"] == runtime
-    assert bentofile()["python"]["lock_packages"] is False
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_a_bento_installs_the_runtime_dependencies(device: str) -> None:
+    runtime = project()["dependencies"] + project()["optional-dependencies"][device]
+    assert bentofile(device)["python"]["packages"] == runtime
+    assert bentofile(device)["python"]["lock_packages"] is False
+
+
+def test_the_bentos_differ_in_packages_and_labels_alone() -> None:
+    cpu, gpu = bentofile("cpu"), bentofile("gpu")
+    assert {key for key in cpu | gpu if cpu.get(key) != gpu.get(key)} == {"labels", "python"}
 
 
 def test_a_bento_holds_what_serves_and_the_default_model() -> None:
-    included = bentofile()["include"]
+    included = bentofile("cpu")["include"]
     default = service.settings.Settings.model_fields["bundle"].default
     assert f"{default}/**" in included
     for package in ("bundle", "inference", "service"):

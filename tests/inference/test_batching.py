@@ -7,7 +7,6 @@ import asyncio
 import numpy as np
 import pytest
 
-from inference.batching import BatchRecord
 from inference.call import Call
 from inference.errors import (
     DeadlineExceeded,
@@ -374,10 +373,17 @@ def test_waiting_and_computing_are_reported_to_the_call_and_to_the_observer() ->
 
         assert (first.queue_s, first.compute_s, first.batch_size) == (0.0, 0.5, 2)
         assert (second.queue_s, second.compute_s, second.batch_size) == (0.5, 0.25, 2)
-        assert scene.records == [
-            BatchRecord("double", 2, 0.0, 0.5, ok=True),
-            BatchRecord("double", 2, 0.5, 0.25, ok=True),
+        assert [(record.graph, record.size, record.ok) for record in scene.records] == [
+            ("double", 2, True)
+        ] * 2
+        assert [(record.queue_s, record.compute_s) for record in scene.records] == [
+            (0.0, 0.5),
+            (0.5, 0.25),
         ]
+        assert scene.records[1].formed == scene.records[0].formed + 0.5
+        riders = [part.ticket.call for record in scene.records for part in record.parts]
+        assert riders[0] is first
+        assert riders[1] is second
         assert all(task.done() for task in tasks)
 
     play(story)

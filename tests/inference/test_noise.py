@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import InvalidRequest
-from inference.noise import SEED_LIMIT, draw, resolve_seed
+from inference.noise import SEED_LIMIT, Noise, draw, resolve_seed
 
 
 @given(
@@ -24,6 +24,21 @@ def test_a_smaller_draw_begins_a_larger_one(
     few, many = draw(seed, rows, dimension), draw(seed, rows + more, dimension)
     for small, large in zip(few, many, strict=True):
         assert small.tobytes() == large[:rows].tobytes()
+
+
+@given(
+    seed=st.integers(0, SEED_LIMIT - 1),
+    parts=st.lists(st.integers(0, 20), min_size=1, max_size=6),
+    dimension=st.integers(1, 70),
+)
+@settings(deadline=None, max_examples=100)
+def test_parts_of_a_draw_are_the_whole(seed: int, parts: list[int], dimension: int) -> None:
+    noise = Noise(seed, dimension)
+    taken = [noise.take(rows) for rows in parts]
+    for part, whole in zip(
+        zip(*taken, strict=True), draw(seed, sum(parts), dimension), strict=True
+    ):
+        assert np.concatenate(part).tobytes() == whole.tobytes()
 
 
 def test_seeds_mean_the_same_numbers_for_ever() -> None:

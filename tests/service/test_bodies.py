@@ -29,3 +29,23 @@ def test_what_does_not_fit_beside_the_others_is_refused_and_not_held() -> None:
         assert caught.value.retry_after_s == 1.0
         assert bodies.held == 155
     assert bodies.held == 0
+
+
+def test_one_caller_does_not_shut_another_out() -> None:
+    bodies = Bodies(10)
+    with bodies.lease("bulk") as bulk:
+        bulk(100)
+        with bodies.lease("bulk") as more:
+            more(60)
+            with bodies.lease("shop") as shop, pytest.raises(QueueFull):
+                shop(5)
+        with bodies.lease("bulk") as again:
+            again(40)
+            with pytest.raises(QueueFull):
+                again(5)
+            with bodies.lease("shop") as shop:
+                shop(5)
+                shop(5)
+    assert bodies.held == 0
+    with bodies.lease("bulk") as bulk:
+        bulk(160)

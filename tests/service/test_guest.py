@@ -57,3 +57,8 @@ def test_a_failure_is_put_in_the_envelope(
     assert error["slug"] == slug
     assert error["message"].startswith(message)
     assert error["request_id"] == "r1"
+    assert guest.slug(reply) == slug
+
+
+def test_an_answer_counts_as_well() -> None:
+    assert guest.slug(answered(200, b"[1]")) == "ok"

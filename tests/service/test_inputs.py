@@ -117,6 +117,24 @@ def _cut_multipart() -> Request:
     return request(b"not a part", "multipart/form-data; boundary=x")
 
 
+def _many_headers() -> Request:
+    name = b'Content-Disposition: form-data; name="n"\r\n'
+    body = b"--x\r\n" + name + b"a: b\r\n" * 100_000 + b"\r\n1\r\n--x--\r\n"
+    return request(body, "multipart/form-data; boundary=x")
+
+
+def _long_header() -> Request:
+    body = b"--x\r\na: " + b"b" * 1_000_000 + b"\r\n\r\n1\r\n--x--\r\n"
+    return request(body, "multipart/form-data; boundary=x")
+
+
+def _many_fields() -> Request:
+    part = b'--x\r\nContent-Disposition: form-data; name="f%d"\r\n\r\n1\r\n'
+    body = b"".join(part % number for number in range(65)) + b"--x--\r\n"
+    return request(body, "multipart/form-data; boundary=x")
+
+
+_DEEP = b'{"n":' + b"[" * 1026 + b"]" * 1026 + b"}"
 BAD: list[tuple[str, Request, type[ServingError], str]] = [
     ("empty body", request(b"", "application/json"), InvalidRequest, "body is empty"),
     ("no body", request(b""), InvalidRequest, "send images or latents as image/png"),
@@ -153,6 +171,10 @@ BAD: list[tuple[str, Request, type[ServingError], str]] = [
     ),
     ("no boundary", _broken_multipart(), InvalidRequest, "multipart body cannot be read"),
     ("no part", _cut_multipart(), InvalidRequest, "multipart body lacks its closing"),
+    ("part's headers", _many_headers(), InvalidRequest, "multipart body cannot be read"),
+    ("a part's header", _long_header(), InvalidRequest, "multipart body cannot be read"),
+    ("fields", _many_fields(), InvalidRequest, "Too many fields"),
+    ("deep", request(_DEEP, "application/json"), InvalidRequest, "not JSON.*depth limit"),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from service.settings import (
     Settings,
@@ -53,6 +53,24 @@ def test_a_child_reads_equal_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in as_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
+
+
+def test_keys_reach_a_child_and_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(api_keys=SecretStr("secret-word"), api_keys_file=Path("/etc/keys"))
+    assert "secret-word" not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    environment = as_environment(settings)
+    assert environment["LATENTSERVE_API_KEYS"] == "secret-word"
+    assert "LATENTSERVE_TLS_CERT" not in environment
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEYS", "API_KEYS_FILE", "TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"):
+        monkeypatch.setenv(f"LATENTSERVE_{name}", "")
+    settings = Settings()
+    assert settings.api_keys is settings.api_keys_file is settings.tls_cert is None
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))

@@ -87,6 +87,19 @@ def factor_set(
     labels = rng.random((count, len(ATTRIBUTES))) < 0.5
     same = rng.random(count) < agreement
     labels[:, 1] = np.where(same, labels[:, 0], ~labels[:, 0])
+    return _drawn(model, labels, rng, seed)
+
+
+def class_set(model: ExactModel, count: int, *, seed: int) -> tuple[Dataset, NDArray[np.float32]]:
+    """The same with one attribute each, in turn: four classes."""
+    labels = np.eye(len(ATTRIBUTES), dtype=np.bool_)[np.arange(count) % len(ATTRIBUTES)]
+    return _drawn(model, labels, np.random.default_rng(seed), seed)
+
+
+def _drawn(
+    model: ExactModel, labels: NDArray[np.bool_], rng: np.random.Generator, seed: int
+) -> tuple[Dataset, NDArray[np.float32]]:
+    count = len(labels)
     factors = np.concatenate((labels, rng.normal(size=(count, 2)).clip(-2, 2)), axis=1)
     latents = (factors @ MIX).astype(np.float32)
     keys = tuple(f"picture-{seed}-{index:05d}" for index in range(count))
@@ -113,7 +126,8 @@ class Reading(nn.Module):
 
     Args:
         seed: Of the features beside the four readings.
-        verdict: ``exact``; ``yes`` or ``no`` to everything; or ``random``, of each image its own.
+        verdict: ``exact``; ``yes`` or ``no`` to everything; ``inclined`` to say yes to everything,
+            though more firmly where it is true; or ``random``, of each image its own.
     """
 
     def __init__(self, seed: int, verdict: str = "exact") -> None:
@@ -123,8 +137,13 @@ class Reading(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.mix = torch.randn(3 * SIDE * 3, FEATURES - len(ATTRIBUTES), generator=generator)
         last = nn.Linear(FEATURES, len(ATTRIBUTES))
-        slope = 20.0 if verdict in ("exact", "random") else 0.0
-        offset = {"exact": -10.0, "yes": 5.0, "no": -5.0, "random": 0.0}[verdict]
+        slope, offset = {
+            "exact": (20.0, -10.0),
+            "yes": (0.0, 5.0),
+            "no": (0.0, -5.0),
+            "inclined": (1.0, 5.0),
+            "random": (20.0, 0.0),
+        }[verdict]
         with torch.no_grad():
             last.weight.zero_()
             last.weight[:, : len(ATTRIBUTES)] = slope * torch.eye(len(ATTRIBUTES))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    import ssl
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
 START_S = 60.0
@@ -46,21 +47,26 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(bundle: Path, *words: str, command: Sequence[str] | None = None) -> Generator[Server]:
+def running(
+    bundle: Path,
+    *words: str,
+    command: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Generator[Server]:
     """Start a server, wait until it is ready, and end it."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LATENTSERVE_")}
+    bare = {k: v for k, v in os.environ.items() if not k.startswith("LATENTSERVE_")}
     command = command or (sys.executable, "-m", "cli.main")
     process = subprocess.Popen(
         [*command, "serve", "--bundle", str(bundle), "--port", "0", "--grpc-port", "0", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=environment,
+        env={**bare, **(environment or {})},
         start_new_session=True,
     )
     try:
         line = _first_line(process)
-        found = re.search(r"(http://\S+), gRPC (\d+)", line)
+        found = re.search(r"(https?://\S+), gRPC (\d+)", line)
         assert found is not None, line
         yield Server(found.group(1), f"127.0.0.1:{found.group(2)}", line, process)
     finally:
@@ -71,13 +77,15 @@ def running(bundle: Path, *words: str, command: Sequence[str] | None = None) -> 
         process.stdout.close()
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_ready(
+    url: str, process: subprocess.Popen[bytes], *, trust: ssl.SSLContext | bool = True
+) -> None:
     """Ask ``url`` now and then until it is ready; its process must live on meanwhile."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         assert process.poll() is None, f"the server ended with {process.returncode}"
         with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz", timeout=2).is_success:
+            if httpx.get(f"{url}/readyz", timeout=2, verify=trust).is_success:
                 return
         time.sleep(0.1)
     raise AssertionError(f"{url} was not ready within {START_S} s")

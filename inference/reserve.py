@@ -1,0 +1,52 @@
+"""Who may still come into a room that is getting full: room is kept for those who take little.
+
+    items that come, the caller's own, everybody's, how many callers → let in or not
+
+Counts nothing itself and knows no queue; whoever keeps the counts asks.
+
+1. While nobody was turned away, one caller may take the whole room.
+2. From then on, until the room has run empty, an eighth of it is kept for *modest* callers: who has
+   nothing in it yet, or no more than an equal part of that eighth, counting what comes.
+3. Once what was there has left, a caller that stays modest is turned away only for what other
+   modest callers took of that eighth.
+"""
+
+from __future__ import annotations
+
+_PART = 8
+
+
+class Reserve:
+    """The part of one room that is kept for modest callers; none at first."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        """Nobody was turned away yet."""
+        self._kept = 0
+
+    def has_room(self, items: int, taken: int, limit: int) -> bool:
+        """Whether ``items`` more fit whosever they are: the question that is asked first."""
+        if not taken:
+            self._kept = 0
+        return taken + items <= limit - self._kept
+
+    def admits(self, items: int, *, mine: int, taken: int, callers: int, limit: int) -> bool:
+        """Whether ``items`` more fit; once a modest caller's do not, room is kept for the like.
+
+        Args:
+            items: That come.
+            mine: That their caller has in the room.
+            taken: That are in the room.
+            callers: That have items in the room, the one who comes included.
+            limit: Of the room.
+        """
+        if self.has_room(items, taken, limit):
+            return True
+        part = max(1, limit // _PART)
+        if mine and (mine + items) * callers > part:
+            return False
+        if taken + items <= limit:
+            return True
+        self._kept = part
+        return False
