@@ -36,7 +36,8 @@ def test_one_bundle(
     assert found.test_images == 16
     assert "quick: few images" in said.out
     assert "every number: evaluation-tiny-1.json" in said.out
-    for title in ("Reconstruction", "Likelihood", "Latents", "FD-judge", "FD-random", "Shifts"):
+    titles = ("Reconstruction", "Likelihood", "Latents", "FD-judge", "FD-random", "Shifts")
+    for title in (*titles, "Interpolation"):
         assert f"\n{title} " in said.out
     lines = said.out.splitlines()
     psnr = next(line for line in lines if line.startswith("PSNR"))
@@ -52,6 +53,7 @@ def test_one_bundle(
     assert glasses.split()[-1] in {"pass", "FAIL"}
     assert "16 images are few for 128 features" in said.out
     assert "shifting attributes: 2/2" in said.err
+    assert "left out of tiny 1: arithmetic: no two unrelated attributes" in said.out
 
 
 def test_columns_are_aligned(

@@ -9,6 +9,7 @@ from export.card import card
 from export.tables import table
 from tests.export.test_describe import facts
 from training.evaluation.bootstrap import Estimate
+from training.evaluation.classes import ClassShifts
 from training.evaluation.fidelity import Ladder, Rung
 from training.evaluation.latents import Latents
 from training.evaluation.likelihood import Likelihood
@@ -26,6 +27,8 @@ BY_TYPE: dict[str, Any] = {
     "Estimate | None": None,
     "tuple[float, ...]": (),
     "tuple[bool, ...]": (),
+    "tuple[int, ...]": (),
+    "Matrix": (),
     "tuple[float, ...] | None": None,
     "float | None": None,
     "tuple[int, int]": (40, 50),
@@ -126,6 +129,20 @@ def test_an_attribute_that_judges_do_not_see_is_marked() -> None:
     text = card(replace(given, attributes=specs), _evaluation(shifts=shifts))
     assert "| bright (unseen) |" in text
     assert "- bright: it is too small." in text
+
+
+def test_for_classes_the_mean_and_the_worst_pair_are_told_in_one_line() -> None:
+    classes = _filled(
+        ClassShifts,
+        names=("a", "b"),
+        flip_mean=0.875,
+        flip_lowest=0.25,
+        lowest_pair=("b", "a"),
+    )
+    text = card(_facts(), _evaluation(classes=classes))
+    (line,) = (line for line in text.splitlines() if "exclude each other" in line)
+    assert "in 0.875 on average over all pairs, in 0.250 for the worst (b to a)." in line
+    assert "exclude each other" not in card(_facts(), _evaluation())
 
 
 def test_a_plain_autoencoder_is_called_one() -> None:

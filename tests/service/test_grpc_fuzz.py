@@ -27,6 +27,7 @@ from service.proto.latentserve.v1 import latents_pb2 as v1
 from service.proto.oip import open_inference_pb2 as oip
 from service.runtime import Runtime
 from service.settings import Settings
+from tests.support.fuzz import MEMORY, damaged, resident_bytes
 from tests.support.tiny_bundle import banded_image, write_tiny_bundle
 
 if TYPE_CHECKING:
@@ -224,6 +225,22 @@ def test_a_message_is_answered_or_refused_by_the_table(
     assert set(served.runner.run(slugs_of(served, method, raw))) <= MINE
     assert served.runtime.engine.admission.in_flight == 0
     assert served.runtime.bodies.held == 0
+
+
+@pytest.mark.skipif(not MEMORY.exists(), reason="memory is read from /proc")
+def test_thousands_of_damaged_messages_leave_nothing(served: Served) -> None:
+    rng = np.random.default_rng(2)
+
+    async def all_of_them() -> int:
+        before = 0
+        for number in range(3000):
+            if number == 1000:
+                before = resident_bytes()
+            method = METHODS[rng.integers(len(METHODS))]
+            assert set(await slugs_of(served, method, damaged(VALID, rng))) <= MINE
+        return resident_bytes() - before
+
+    assert served.runner.run(all_of_them()) < 8 << 20
 
 
 def test_the_valid_messages_are_valid(served: Served) -> None:

@@ -51,7 +51,7 @@ def main(bundle: str, given: str, out: str) -> None:
     source = Deadly(Path(given), Path(f"{out}.killed"))
     runner = ray_runner(actors=2)
     summary = run_job(open_bundle(bundle), Operation("encode"), source, options, runner=runner)
-    print(json.dumps(asdict(summary)))
+    sys.stdout.write(json.dumps(asdict(summary)) + "\n")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ def test_a_pair_that_cannot_be_reached_is_the_lowest() -> None:
     assert np.array(found.flip).tolist() == flip.tolist()
     assert found.ceiling == (1.0, 1.0, 1.0, 1.0)
     assert found.flip_lowest == 0.0
+    assert found.lowest_pair == ("large", "glasses")
     assert found.flip_mean == pytest.approx(11 / 12)
 
 

@@ -56,6 +56,33 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
+ADDED = {
+    "attributes": ["glasses", "long_hair"],
+    "formula": [[1, 0], [1, 1], [0, 1]],
+    "size": 25,
+    "success": {"value": 0.875, "low": 0.85, "high": 0.9},
+    "draws": 500,
+}
+WAY = {
+    "path": "linear",
+    "pairs": 900,
+    "distance": 12.5,
+    "distance_ends": 3.25,
+    "inside": 0.75,
+    "inside_ends": 0.96,
+    "step": {"value": 1.5, "low": 1.4, "high": 1.6},
+}
+CLASSES = {
+    "names": ["shirt", "coat_long"],
+    "flip": [[0.0, 0.6], [0.9, 0.0]],
+    "flip_mean": 0.8,
+    "flip_lowest": 0.65,
+    "lowest_pair": ["shirt", "coat_long"],
+    "content_mean": 0.7,
+}
+MOVES = {"arithmetic": [ADDED], "interpolations": [WAY], "classes": CLASSES}
+
+
 def _write(run: Path, document: Any) -> Section:
     (run / FILE).write_text(document if isinstance(document, str) else json.dumps(document))
     return quality(run, "data/faces")
@@ -98,6 +125,61 @@ def test_cells_that_miss_their_gate_are_marked(tmp_path: Path) -> None:
     assert all(name in SHIFTS for name, _, _ in GATES)
 
 
+def test_arithmetic_and_what_lies_between_are_small_tables(tmp_path: Path) -> None:
+    found = _tables(_write(tmp_path, MOVES))
+    assert found["Arithmetic with groups"].rows == (
+        ("glasses − both + long hair = neither", "25", "0.88", "0.85 to 0.90"),
+    )
+    assert found["Between two images"].rows == (
+        ("linear", "12.50", "0.75", "1.50", "1.40 to 1.60"),
+        ("one end, rebuilt", "3.25", "0.96", "", ""),
+    )
+
+
+def test_class_into_class_is_a_heat_map(tmp_path: Path) -> None:
+    (figure,) = (
+        i
+        for i in _write(tmp_path, {**DOCUMENT, **MOVES, "shifts": []}).items
+        if isinstance(i, Figure)
+    )
+    assert figure.title == "Class into class"
+    assert isinstance(figure.body, Plot)
+    assert ">0.60<" in figure.body.svg
+    assert ">0.90<" in figure.body.svg
+    assert ">0.00<" not in figure.body.svg
+    assert "mean 0.80, lowest 0.65 (shirt to coat long)" in figure.caption
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flip": [[0.0, 0.6]]},
+        {"flip": "?"},
+        {"names": ["shirt"]},
+        {"names": None},
+        {"names": [str(n) for n in range(25)], "flip": [[0.5] * 25] * 25},
+    ],
+)
+def test_a_matrix_that_cannot_be_drawn_is_said(tmp_path: Path, changes: dict[str, Any]) -> None:
+    section = _write(tmp_path, {**DOCUMENT, "shifts": [], "classes": {**CLASSES, **changes}})
+    assert not any(isinstance(item, Figure) for item in section.items)
+    assert "No heat map of classes" in _notes(section)
+
+
+def test_moves_that_are_not_as_expected_leave_dashes(tmp_path: Path) -> None:
+    document = {
+        "arithmetic": [{}, {**ADDED, "formula": [[1, 0], [0, 0], [2, 2]]}, {**ADDED, "size": 3}],
+        "interpolations": [{"path": "linear", "step": None}],
+    }
+    found = _tables(_write(tmp_path, document))
+    assert [row[0] for row in found["Arithmetic with groups"].rows] == [
+        "?",
+        "?",
+        "glasses − both + long hair = neither",
+    ]
+    assert found["Between two images"].rows[0] == ("linear", "–", "–", "–", "–")
+
+
 def test_what_judges_cannot_see_is_named(tmp_path: Path) -> None:
     section = _write(tmp_path, DOCUMENT)
     assert _tables(section)["Attributes not to build on"].rows == (("hat", "nobody sees it"),)
@@ -116,7 +198,9 @@ def test_leakage_is_drawn_with_related_ones_in_brackets(tmp_path: Path) -> None:
     assert ">0.00<" not in figure.body.svg
 
 
-@pytest.mark.parametrize("part", ["reconstruction", "likelihood", "latents", "ladders", "shifts"])
+@pytest.mark.parametrize(
+    "part", ["reconstruction", "likelihood", "latents", "ladders", "shifts", *MOVES]
+)
 def test_missing_and_unknown_parts_are_no_trouble(tmp_path: Path, part: str) -> None:
     without = {name: value for name, value in DOCUMENT.items() if name != part}
     for document in (without, {**DOCUMENT, part: None}, {**DOCUMENT, part: "?", "new": [1]}):
@@ -167,6 +251,10 @@ def test_every_path_is_one_that_evaluations_have() -> None:
     assert {"extractor", "features", "images", "enough", "rungs"} <= set(
         definitions["Ladder"]["properties"]
     )
+    kinds = ((ADDED, "Arithmetic"), (WAY, "Interpolation"), (CLASSES, "ClassShifts"))
+    for known, kind in kinds:
+        assert set(known) <= set(definitions[kind]["properties"])
+    assert set(MOVES) <= set(schema["properties"])
 
 
 def test_a_matrix_with_nan_is_drawn(tmp_path: Path) -> None:
