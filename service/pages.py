@@ -51,7 +51,7 @@ async def metrics(runtime: Runtime, request: Request, route: Route) -> Reply:
 
 
 async def openapi_json(runtime: Runtime, request: Request, route: Route) -> Reply:
-    """This document."""
+    """The OpenAPI document."""
     return Reply(json_bytes(document()))
 
 
@@ -127,7 +127,7 @@ def _docs_page() -> bytes:
     lead = (
         "<p>The same as <a href='/openapi.json'><code>/openapi.json</code></a>. What goes wrong is "
         "listed under <a href='#errors'>errors</a>.</p>"
-        f"<p>{escape(document()['info']['description'])}</p>"
+        f"<p>{_prose(document()['info']['description'])}</p>"
     )
     return _page("latentserve: routes", f"<h1>Routes</h1>{lead}{sections}{_errors()}")
 
@@ -137,7 +137,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     body = content.get(JSON, {})
     rows = "".join(
         f"<tr><td><code>{escape(name)}</code><td>{escape(_shown(schema.get('default', '')))}"
-        f"<td>{escape(schema.get('description', ''))}"
+        f"<td>{_prose(schema.get('description', ''))}"
         for name, schema in _fields(body.get("schema", {})).items()
     )
     table = f"<table><tr><th>field<th>default<th>meaning{rows}</table>" if rows else ""
@@ -175,7 +175,7 @@ def _errors() -> str:
     shown = document()["components"]["examples"]
     rows = "".join(
         f"<tr><td><code>{slug}</code><td>{row.http_status}<td>{row.retry}"
-        f"<td>{escape(shown[slug]['value']['error']['message'])}"
+        f"<td>{_prose(shown[slug]['value']['error']['message'])}"
         for slug, row in ERRORS.items()
     )
     envelope = _shown(next(iter(shown.values()))["value"])
@@ -187,3 +187,9 @@ def _errors() -> str:
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) else json_bytes(value).decode()
+
+
+def _prose(text: str) -> str:
+    """Text with `code` in back-quotes, as HTML."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts))
