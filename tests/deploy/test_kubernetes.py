@@ -204,6 +204,18 @@ def test_selectors_choose_the_pods_and_ports_exist() -> None:
     assert network["spec"]["egress"] == []
 
 
+def test_what_is_for_the_deployment_leaves_other_pods_alone() -> None:
+    """KServe gives its service's labels to the pods; a RayJob's templates have their own."""
+    chosen = the("Deployment")["spec"]["selector"]["matchLabels"].items()
+    others = [the("InferenceService")["metadata"]["labels"]]
+    cluster = the("RayJob")["spec"]["rayClusterSpec"]
+    groups = (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])
+    others += [group["template"]["metadata"]["labels"] for group in groups]
+    assert len(others) == 3
+    for labels in others:
+        assert not chosen <= labels.items()
+
+
 def test_prometheus_scrapes_each_pod_once_with_a_key() -> None:
     monitor = the("ServiceMonitor")["spec"]
     (endpoint,) = monitor["endpoints"]
@@ -247,7 +259,9 @@ def test_kserve_finds_a_runtime_for_the_model() -> None:
 def test_a_ray_job_runs_a_command_that_exists_on_data_that_is_mounted() -> None:
     spec = the("RayJob")["spec"]
     program, name, *words = shlex.split(spec["entrypoint"])
-    assert (program, name, words[-1]) == ("latentserve", "batch", "--ray")
+    assert (program, name) == ("latentserve", "batch")
+    # `auto` is the cluster that the job runs in; alone, `--ray` would start another.
+    assert words[-2:] == ["--ray", "auto"]
     parser = _parser(name)
     parser.parse_args(words)
     head, worker = pods(spec)
@@ -257,7 +271,8 @@ def test_a_ray_job_runs_a_command_that_exists_on_data_that_is_mounted() -> None:
         assert len(paths) == 2
         assert all(any(path.startswith(f"{at}/") for at in mounted) for path in paths)
     assert head["containers"][0]["image"] == worker["containers"][0]["image"]
-    assert re.fullmatch(r"\d+\.\d+\.\d+", spec["rayClusterSpec"]["rayVersion"])
+    named = re.findall(r"ray\[default\]==([\d.]+)", (K8S / "batch" / "ray-job.yaml").read_text())
+    assert named == [spec["rayClusterSpec"]["rayVersion"]]
 
 
 def _parser(name: str) -> Any:
