@@ -64,6 +64,6 @@ def test_an_error_of_an_actor_stops_the_job_with_its_words(tmp_path: Path) -> No
     out = tmp_path / "out"
     (out / "rows/.part-000000.parquet.part").mkdir(parents=True)
     words = ("encode", tmp_path / "in", "--bundle", bundle)
-    ended = command("cli.main", "batch", *words, "--out", out, "--ray", "--ray-actors", "1")
+    ended = command("cli.main", "batch", *words, "--out", out, "--ray")
     assert ended.returncode == 1, ended.stderr
     assert "part-000000.parquet cannot be written: Is a directory" in ended.stderr

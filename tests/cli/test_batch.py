@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,7 @@ from cli import main as cli_main
 from tests.support.batch_jobs import make_parquet, make_tree, rows_of, vectors
 from tests.support.tiny_bundle import write_tiny_bundle
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DOCUMENT = Path(__file__).parents[2] / "docs" / "batch.md"
 
 
 @pytest.fixture
@@ -122,17 +123,38 @@ def test_ctrl_c_says_how_to_go_on(
     assert "stopped; the same command goes on" in capsys.readouterr().err
 
 
+def test_the_documents_examples_run(
+    bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = DOCUMENT.read_text("utf-8").split("## Input")[0]
+    examples = re.findall(r"`latentserve (batch [^`]+)` \|", table)
+    assert len(examples) == 6
+    make_tree(tmp_path / "photos", 4)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/faces-64").symlink_to(bundle)
+    monkeypatch.chdir(tmp_path)
+    for example in examples:
+        assert cli_main.main(shlex.split(example.replace("10000", "10"))) == 0, example
+
+
 @pytest.mark.parametrize(
-    ("missing", "cure"),
+    ("missing", "words", "cure"),
     [
-        ("pyarrow", "pyarrow is missing; install the extra `batch`: pip install 'latentserve[b"),
-        ("onnxruntime", "onnxruntime is missing; install latentserve[cpu] or latentserve[gpu]"),
+        ("pyarrow", "encode x --out y", "pyarrow is missing; install the extra `batch`: pip insta"),
+        ("onnxruntime", "encode x --out y", "onnxruntime is missing; install latentserve[cpu] or"),
+        (
+            "ray",
+            "sample 1 --out y --ray --bundle BUNDLE",
+            "ray is missing; install the extra `ray`",
+        ),
+        ("usearch", "index x", "usearch is missing; install the extra `search`: pip install 'lat"),
     ],
 )
-def test_a_missing_extra_is_named(missing: str, cure: str) -> None:
+def test_a_missing_extra_is_named(bundle: str, missing: str, words: str, cure: str) -> None:
+    argv = ["batch", *words.replace("BUNDLE", bundle).split()]
     code = (
         f"import sys; sys.modules[{missing!r}] = None;"
-        "from cli.main import main; sys.exit(main(['batch', 'encode', 'x', '--out', 'y']))"
+        f"from cli.main import main; sys.exit(main({argv!r}))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

@@ -22,7 +22,10 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text("utf-
 
 
 def _commands(first: str) -> list[str]:
-    found = [line.split("#")[0].strip() for line in CODE if line.startswith(f"{first} ")]
+    # Comments, redirections and the brackets around what may be left out are not the command's.
+    found = [
+        re.sub(r"#.*|>.*|[\[\]]", "", line).strip() for line in CODE if line.startswith(f"{first} ")
+    ]
     assert found, f"no page shows a {first} command"
     return found
 
