@@ -10,6 +10,8 @@ from __future__ import annotations
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
+from cli.evaluation_moves import move_tables
+from cli.text_table import text_table
 from training.evaluation.bootstrap import Estimate
 from training.evaluation.quality import GATES, failed_gates
 from training.evaluation.rungs import FITTED
@@ -101,13 +103,14 @@ def tables(evaluations: Sequence[Evaluation]) -> str:
         shown = [row for row in rows if set(row[1:]) - {"-", ""}]
         if shown:
             columns = ["", "95 %", ""] if alone else [e.model for e in evaluations]
-            parts.append(_table([title, *columns], shown))
+            parts.append(text_table([title, *columns], shown))
     if alone:
         parts += [_ladder(ladder) for ladder in alone.ladders]
         parts += _shifts(alone.shifts)
     else:
         parts += _ladders(evaluations)
         parts += _all_shifts(evaluations)
+    parts += move_tables(evaluations)
     parts += [
         f"left out of {evaluation.model}: {left.what}: {left.why}"
         for evaluation in evaluations
@@ -160,7 +163,7 @@ def _ladder(ladder: Ladder) -> str:
         ]
         for rung in ladder.rungs
     ]
-    text = _table(heading, rows)
+    text = text_table(heading, rows)
     return text if ladder.enough else f"{text}\n{_few(ladder)}"
 
 
@@ -184,7 +187,7 @@ def _ladders(evaluations: Sequence[Evaluation]) -> list[str]:
             values = (f"{getattr(rung, measure):.3f}" if rung else "-" for rung in fitted)
             rows.append([f"{FITTED}: {measure}", *values])
         heading = [f"FD-{first.extractor}", *(evaluation.model for evaluation in evaluations)]
-        found.append(_table(heading, rows) + ("" if first.enough else f"\n{_few(first)}"))
+        found.append(text_table(heading, rows) + ("" if first.enough else f"\n{_few(first)}"))
     return found
 
 
@@ -201,7 +204,7 @@ def _shifts(shifts: Sequence[ShiftQuality]) -> list[str]:
         said += [f"  {quality.name}: {reason}" for reason in failed]
     heading = ["Shifts", *(name for name, _, _ in SHIFTS), "useful", "gates"]
     wanted = ", ".join(_gate(*gate) for gate in GATES)
-    lines = [_table(heading, rows), f"gates: {wanted}"]
+    lines = [text_table(heading, rows), f"gates: {wanted}"]
     return ["\n".join([*lines, *said])]
 
 
@@ -229,26 +232,15 @@ def _all_shifts(evaluations: Sequence[Evaluation]) -> list[str]:
                 for column in columns
             )
             rows.append([name, *marks])
-        found.append(_table([title, *(e.model for e in evaluations)], rows))
+        found.append(text_table([title, *(e.model for e in evaluations)], rows))
     passed = [
         f"{sum(not failed_gates(q) for q in e.shifts)} of {len(e.shifts)}" if e.shifts else "-"
         for e in evaluations
     ]
-    found.append(_table(["Shifts: gates", *(e.model for e in evaluations)], [["passed", *passed]]))
-    return found
-
-
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first column to the left, the others to the right, two blanks between."""
-    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
-    lines = [heading, ["─" * width for width in widths], *rows]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for line in lines
+    found.append(
+        text_table(["Shifts: gates", *(e.model for e in evaluations)], [["passed", *passed]])
     )
+    return found
 
 
 def _most(values: Sequence[float] | None) -> float | None:

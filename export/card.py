@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bundle.manifest import ImageSpec
     from export.describe import Facts
+    from training.evaluation.classes import ClassShifts
     from training.evaluation.result import Evaluation
 
 
@@ -82,6 +83,18 @@ def _attributes(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
     yield from (f"- {name}: {'; '.join(gates)}." for name, gates in failed if gates)
     if passed < len(failed):
         yield ""
+    if evaluation.classes is not None:
+        yield f"{_class_to_class(evaluation.classes)}\n"
+
+
+def _class_to_class(found: ClassShifts) -> str:
+    start, end = found.lowest_pair
+    return (
+        "Classes exclude each other: an image is made into another class by the difference of the "
+        "two mean latents. Of what reconstructions allow, judges see the other class in "
+        f"{found.flip_mean:.3f} on average over all pairs, in {found.flip_lowest:.3f} for the "
+        f"worst ({start} to {end})."
+    )
 
 
 def _samples(evaluation: Evaluation) -> Iterator[str]:

@@ -28,6 +28,8 @@ BY_TYPE: dict[str, Any] = {
     "tuple[float, ...]": (),
     "tuple[bool, ...]": (),
     "tuple[int, ...]": (),
+    "tuple[str, ...]": (),
+    "tuple[str, str]": ("", ""),
     "Matrix": (),
     "tuple[float, ...] | None": None,
     "float | None": None,

@@ -50,7 +50,8 @@ class ClassShifts:
         flip: Share of c1, judged c1 by reconstruction, that are judged c2 once shifted.
         content: What the second judge's features keep beside both classes, 1 is all.
         flip_mean: Mean over all pairs of ``flip`` over the ceiling of c2, each at most 1.
-        flip_lowest: The worst pair.
+        flip_lowest: That of the worst pair.
+        lowest_pair: Which one that is, from and to.
         content_mean: Mean of ``content`` over all pairs.
     """
 
@@ -62,6 +63,7 @@ class ClassShifts:
     content: Matrix
     flip_mean: float
     flip_lowest: float
+    lowest_pair: tuple[str, str]
     content_mean: float
 
 
@@ -127,13 +129,14 @@ def measure_classes(
                 continue
             moved = shifted(model, judges, sample, rows, middles[end] - middles[start])
             flip[start, end] = min(
-                _share(after.logits.argmax(axis=1) == end)
+                _share(after.logits[verdict[rows] == start].argmax(axis=1) == end)
                 for verdict, after in zip(verdicts, moved, strict=True)
             )
             kept[start, end] = _kept(judges, sample, rows, moved[1], (start, end))
         progress(start + 1, count)
     pairs = ~np.eye(count, dtype=np.bool_)
-    reached = np.minimum(1.0, flip / np.maximum(ceiling, 1e-9))[pairs]
+    reached = np.minimum(1.0, flip / np.maximum(ceiling, 1e-9))
+    start, end = divmod(int(np.where(pairs, reached, np.inf).argmin()), count)
     return ClassShifts(
         names=test.attributes,
         images=tuple(len(rows) for rows in chosen),
@@ -141,8 +144,9 @@ def measure_classes(
         ceiling=tuple(ceiling.tolist()),
         flip=tuple(map(tuple, flip.tolist())),
         content=tuple(map(tuple, kept.tolist())),
-        flip_mean=float(reached.mean()),
-        flip_lowest=float(reached.min()),
+        flip_mean=float(reached[pairs].mean()),
+        flip_lowest=float(reached[start, end]),
+        lowest_pair=(test.attributes[start], test.attributes[end]),
         content_mean=float(kept[pairs].mean()),
     )
 

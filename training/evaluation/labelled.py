@@ -176,7 +176,8 @@ def _too_few(case: Case, per_pair: int) -> str:
     """Why classes cannot be made into each other; empty if they can."""
     names = case.test.attributes
     for part, labels in (("training", case.known_labels), ("test", case.test.labels)):
-        absent = [name for name, any_ in zip(names, labels.any(axis=0), strict=True) if not any_]
+        counts = labels.sum(axis=0).tolist()
+        absent = [name for name, count in zip(names, counts, strict=True) if not count]
         if absent:
             return f"none of the {len(labels)} {part} images looked at is of {', '.join(absent)}"
     if per_pair < FEWEST:

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from training.evaluation.quality import GATES
+from training.report.document import (
+    at,
+    dicts,
+    estimated,
+    limits,
+    number,
+    real,
+    square,
+    stretch,
+)
 from training.report.groups import plain
+from training.report.measured import measured_moves
 from training.report.parts import Figure, Note, Section, Table
 from training.report.plots import heat_map
 from training.trainer import LAST
@@ -25,13 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     Item = Figure | Table | Note
 
 FILE = "evaluation.json"
 TITLE = "Measured quality"
-MISSING = "–"
 MOST_LEAKS = 24
 """Attributes that a heat map has room for."""
 
@@ -106,7 +114,7 @@ def quality(run: Path, data: str) -> Section:
 
 
 def _lead(document: dict[str, Any]) -> str:
-    images, learnt = _at(document, "test_images"), _at(document, "training_images")
+    images, learnt = at(document, "test_images"), at(document, "training_images")
     counted = f"{images} test images" if images is not None else "test images"
     taught = f" and {learnt} training images" if learnt is not None else ""
     return (
@@ -119,7 +127,7 @@ def _remarks(document: dict[str, Any], run: Path) -> Iterator[Note]:
     checkpoint = run / LAST
     if checkpoint.exists() and checkpoint.stat().st_mtime > (run / FILE).stat().st_mtime:
         yield Note("The evaluation is older than the checkpoint: evaluate again.", kind="remark")
-    if _at(document, "options.quick"):
+    if at(document, "options.quick"):
         yield Note("A quick evaluation, with little looked at: leads, not results.", kind="remark")
 
 
@@ -127,15 +135,16 @@ def _tables(document: dict[str, Any]) -> Iterator[Item]:
     rebuilt = _rebuilt(document)
     if rebuilt is not None:
         yield rebuilt
-    for ladder in _dicts(document, "ladders"):
+    for ladder in dicts(document, "ladders"):
         yield _ladder(ladder)
-    shifts = _dicts(document, "shifts")
+    shifts = dicts(document, "shifts")
     if shifts:
         yield _shifts(shifts)
         yield from _unseen(shifts)
         yield from _leakage(shifts)
+    yield from measured_moves(document)
     left_out = [
-        f"{item.get('what', '?')}: {item.get('why', '?')}" for item in _dicts(document, "left_out")
+        f"{item.get('what', '?')}: {item.get('why', '?')}" for item in dicts(document, "left_out")
     ]
     if left_out:
         yield Note(f"Not measured: {'; '.join(left_out)}.")
@@ -144,11 +153,11 @@ def _tables(document: dict[str, Any]) -> Iterator[Item]:
 def _rebuilt(document: dict[str, Any]) -> Table | None:
     rows = []
     for path, name, unit, reading in REBUILT:
-        value, interval = _estimate(_at(document, path))
+        value, interval = estimated(at(document, path))
         if value is not None:
-            whole = isinstance(_at(document, path), int)
+            whole = isinstance(at(document, path), int)
             rows.append(
-                (name, (str(int(value)) if whole else _number(value)) + unit, interval, reading)
+                (name, (str(int(value)) if whole else number(value)) + unit, interval, reading)
             )
     if not rows:
         return None
@@ -165,8 +174,8 @@ def _rebuilt(document: dict[str, Any]) -> Table | None:
 def _ladder(ladder: dict[str, Any]) -> Table:
     extractor = str(ladder.get("extractor", "?"))
     rows = tuple(
-        (str(rung.get("name", "?")), *(_number(_float(rung.get(name))) for name in LADDER))
-        for rung in _dicts(ladder, "rungs")
+        (str(rung.get("name", "?")), *(number(real(rung.get(name))) for name in LADDER))
+        for rung in dicts(ladder, "rungs")
     )
     caption = (
         "How far sets of images are from the test images, in the features of "
@@ -189,15 +198,15 @@ def _shifts(shifts: list[dict[str, Any]]) -> Table:
     for line, item in enumerate(shifts):
         cells = [plain(str(item.get("name", "?")))]
         for column, name in enumerate(SHIFTS, start=1):
-            value = _float(item.get(name))
-            cells.append(_number(value))
+            value = real(item.get(name))
+            cells.append(number(value))
             least, most = gates.get(name, (-math.inf, math.inf))
             if value is not None and not least <= value <= most:
                 marks.add((line, column))
-        cells.append(_range(item.get("useful_range")))
+        cells.append(stretch(item.get("useful_range")))
         rows.append(tuple(cells))
     wanted = ", ".join(
-        f"{SHIFTS[name]} {_limits(least, most)}" for name, least, most in GATES if name in SHIFTS
+        f"{SHIFTS[name]} {limits(least, most)}" for name, least, most in GATES if name in SHIFTS
     )
     return Table(
         "Attribute shifts",
@@ -225,7 +234,9 @@ def _unseen(shifts: list[dict[str, Any]]) -> Iterator[Table]:
 
 def _leakage(shifts: list[dict[str, Any]]) -> Iterator[Item]:
     names = [str(item.get("name", "?")) for item in shifts]
-    values, related = _matrix(shifts, "leakage"), _matrix(shifts, "related")
+    values, related = (
+        square([item.get(name) for item in shifts]) for name in ("leakage", "related")
+    )
     if values is None or len(names) > MOST_LEAKS:
         yield Note(
             f"No heat map of leakage: it is drawn for up to {MOST_LEAKS} attributes with a figure "
@@ -243,67 +254,3 @@ def _leakage(shifts: list[dict[str, Any]]) -> Iterator[Item]:
         "wants, 1 (dark) is a full change. In brackets: attributes that are related in the data "
         "and may rightly move together.",
     )
-
-
-def _matrix(shifts: list[dict[str, Any]], name: str) -> NDArray[np.float64] | None:
-    """``name`` of every attribute for every attribute, float64 [A, A]; None if not all is there."""
-    rows = [item.get(name) for item in shifts]
-    found = [
-        [math.nan if (value := _float(cell)) is None else value for cell in row]
-        for row in rows
-        if isinstance(row, list) and len(row) == len(shifts)
-    ]
-    return np.array(found, np.float64) if len(found) == len(shifts) else None
-
-
-def _at(document: Any, path: str) -> Any:  # noqa: ANN401  (JSON)
-    """What lies at ``a.b.c``; None where a part is missing."""
-    for name in path.split("."):
-        if not isinstance(document, dict):
-            return None
-        document = document.get(name)
-    return document
-
-
-def _dicts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    found = document.get(name)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-
-
-def _estimate(found: Any) -> tuple[float | None, str]:  # noqa: ANN401
-    """A number, or one with an interval, and the interval as text."""
-    if not isinstance(found, dict):
-        return _float(found), MISSING
-    low, high = _float(found.get("low")), _float(found.get("high"))
-    interval = MISSING if low is None or high is None else f"{_number(low)} to {_number(high)}"
-    return _float(found.get("value")), interval
-
-
-def _float(found: Any) -> float | None:  # noqa: ANN401
-    if not isinstance(found, int | float):
-        return None
-    return float(found) if math.isfinite(found) else None
-
-
-def _number(value: float | None) -> str:
-    """Two decimals, fewer for large numbers and more for small ones."""
-    if value is None:
-        return MISSING
-    if abs(value) >= 100:  # noqa: PLR2004
-        text = f"{value:,.0f}".replace(",", "\u202f")
-    else:
-        small = 0 < abs(value) < 0.1  # noqa: PLR2004
-        text = f"{value:.2g}" if small else f"{value:.2f}"
-    return text.replace("-", "−")
-
-
-def _range(found: Any) -> str:  # noqa: ANN401
-    ends = [_float(end) for end in found] if isinstance(found, list) else []
-    shown = [f"{end:g}".replace("-", "−") for end in ends if end is not None]
-    return " to ".join(shown) if len(shown) > 1 else MISSING
-
-
-def _limits(least: float, most: float) -> str:
-    if math.isinf(most):
-        return f"≥ {least:g}"
-    return f"≤ {most:g}" if math.isinf(least) or least == 0 else f"{least:g} to {most:g}"
