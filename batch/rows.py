@@ -88,7 +88,7 @@ def _spread(
     """A column with nulls where items failed."""
     if isinstance(values, np.ndarray):
         table = np.zeros((len(failed), kind.list_size), np.float32)
-        table[:len(values)] = values
+        table[~failed] = values
         return pa.FixedSizeListArray.from_arrays(
             pa.array(table.reshape(-1)), type=kind, mask=pa.array(failed)
         )

@@ -166,6 +166,7 @@ class ParquetSource:
         rows = self._rows(group, content=True) if rows is None else rows
         for _ in islice(rows, number - place):
             pass
+        self._open = (group, number, rows)
         return rows
 
     def _rows(self, group: _Group, *, content: bool) -> Iterator[tuple[str, Content]]:

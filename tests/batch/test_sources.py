@@ -74,7 +74,7 @@ def drawn(root: Path) -> Source:
 
 @pytest.mark.parametrize("make", [files, table_of_paths, parquets, drawn])
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_ranges_give_what_one_gives(
     make: Callable[[Path], Source], tmp_path_factory: Any, data: st.DataObject
 ) -> None:
