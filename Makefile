@@ -34,7 +34,7 @@ serve: $(VENV)/.serve ## install what serving needs and serve models/faces-64 in
 	@exec $(BIN)/latentserve serve $(ARGS)
 
 test: $(VENV)/.dev ## install everything and run the tests
-	$(BIN)/python -m pytest -m "not registry" $(ARGS)
+	$(BIN)/python -m pytest -m "not registry" -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check
@@ -52,8 +52,8 @@ train-default: $(VENV)/.dev ## draw 30,000 faces, train faces-64 on them, export
 loadtest: $(VENV)/.tools ## load a server of its own, or HOST=http://…, for 20 s and write a report
 	@$(BIN)/python -m loadtests $(LOADTEST_HOST) $(ARGS)
 
-bench: $(VENV)/.tools ## compare the served rate with what the graphs and codecs can do
-	$(BIN)/python benchmarks/ceiling.py $(ARGS)
+bench: $(VENV)/.bench ## compare the served rate with graphs and codecs alone, and with other servers
+	$(BIN)/python -m benchmarks.serving --results benchmarks/results $(ARGS)
 
 bento: $(VENV)/.serve ## build a bento that serves models/faces-64
 	$(BIN)/bentoml build $(ARGS)
@@ -78,6 +78,10 @@ $(VENV)/.serve: pyproject.toml | $(BIN)/python
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[cpu,dev]'
 	@touch $(VENV)/.serve $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[cpu,dev,bench]'
+	@touch $(VENV)/.serve $(VENV)/.tools $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) --editable '.[cpu,train,dev]'
