@@ -23,6 +23,14 @@ ifeq ($(origin HOST),command line)
 LOADTEST_HOST := --host $(HOST)
 endif
 
+# So does USERS, for the same reason.
+ifeq ($(origin USERS),command line)
+LOADTEST_USERS := --users $(USERS)
+endif
+LOADTEST_ARGS = $(if $(MIX),--mix $(MIX)) $(if $(SHAPE),--shape $(SHAPE)) \
+	$(if $(P95_MS),--p95-ms $(P95_MS)) $(if $(PROTOCOL),--protocol $(PROTOCOL)) \
+	$(if $(MINUTES),--minutes $(MINUTES)) $(LOADTEST_USERS)
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test lint train-default loadtest bench bento clean
 
@@ -49,8 +57,8 @@ train-default: $(VENV)/.dev ## draw 30,000 faces, train faces-64 on them, export
 		--epochs 8 $(FINISH) $(ARGS)
 	$(BIN)/latentserve export $(RUN) --out models/faces-64
 
-loadtest: $(VENV)/.tools ## load a server of its own, or HOST=http://…, for 20 s and write a report
-	@$(BIN)/python -m loadtests $(LOADTEST_HOST) $(ARGS)
+loadtest: $(VENV)/.tools ## load a server of its own, or HOST=http://…; MIX= SHAPE= P95_MS= PROTOCOL= USERS= MINUTES=
+	@$(BIN)/python -m loadtests $(LOADTEST_HOST) $(LOADTEST_ARGS) $(ARGS)
 
 bench: $(VENV)/.bench ## compare the served rate with graphs and codecs alone, and with other servers
 	$(BIN)/python -m benchmarks.serving --results benchmarks/results $(ARGS)
@@ -63,7 +71,7 @@ clean: ## remove caches and build results; keeps the environment, data, runs and
 	rm -rf .import_linter_cache loadtests/results
 	find . -name __pycache__ -type d -not -path './.venv/*' -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-# Three sizes of one environment. A stamp is newer than pyproject.toml once its packages are in, so
+# Four sizes of one environment. A stamp is newer than pyproject.toml once its packages are in, so
 # a second `make serve` installs nothing; a larger size stamps the smaller ones that it contains.
 
 $(BIN)/python:

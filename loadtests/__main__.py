@@ -1,57 +1,71 @@
-"""Load a server with simulated shop clients, and report what it did.
+"""Load a server with simulated clients, and report what it did.
 
-arguments → server (ours or --host) → Examples → Locust in its own process → report, exit status
+options → server (ours or --host) → Plan → Locust in processes of its own → report, exit status
 """
 
 from __future__ import annotations
 
-import argparse
+import math
 import os
 import platform
 import shlex
-import subprocess
 import sys
-import tempfile
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from loadtests import load, mixes, options
+from loadtests.access import Target
 from loadtests.checks import WrongAnswer
 from loadtests.client import ServerError, fetch, wait_ready
-from loadtests.examples import Examples, prepare
-from loadtests.outcomes import Outcomes
-from loadtests.own_server import own_server
-from loadtests.report import Run, html, markdown
-from loadtests.server_metrics import histograms, parse, same_worker
+from loadtests.examples import prepare
+from loadtests.own_server import free_port, own_server
+from loadtests.page import html
+from loadtests.plan import Plan
+from loadtests.report import Run, markdown
+from loadtests.server_metrics import histograms, parse, processes, same_worker
+
+if TYPE_CHECKING:
+    from loadtests.options import Options
+    from loadtests.outcomes import Outcomes
+    from loadtests.server_metrics import Samples
 
 READY_TIMEOUT_S = 30.0
 EXAMPLES = 16
-_GRACE_S = 60.0
-
-USAGE = """examples:
-  python -m loadtests --duration 20 --users 16
-  python -m loadtests --host http://127.0.0.1:3000 --users 64
-"""
+LEAST_EXAMPLES = 4
+ALL_EXAMPLES = 128
+"""Made before the load, one after the other: many operations have fewer of each."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the load test.
 
     Returns:
-        0 if every answer was right or shed and at least one was right, 1 if not, 2 if the load
-        could not be made at all.
+        0 if every answer was right or shed, at least one was right, and a p95 that was asked for
+        was held (steps: by one step at least); 1 if not; 2 if the load could not be made at all.
     """
-    args = _arguments(argv)
-    args.results.mkdir(parents=True, exist_ok=True)
-    stem = args.results / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    description = "Load a server with simulated clients that look at every answer, and report."
+    asked = options.read(argv, description)
+    if asked.follow is not None:
+        return load.run_as_worker(*asked.follow, asked.access)
+    asked.results.mkdir(parents=True, exist_ok=True)
+    stem = asked.results / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    words = shlex.split(asked.serve)
+    grpc = asked.grpc
+    if not asked.host:
+        port = free_port()
+        # Ours first: one that is named in --serve-args counts.
+        words = ["--grpc-port", str(port), *words]
+        grpc = grpc or f"{load.LOOPBACK}:{_last(words, '--grpc-port')}"
     server = (
-        nullcontext(args.host)
-        if args.host
-        else own_server(stem.with_suffix(".server.log"), shlex.split(args.serve_args))
+        nullcontext(asked.host)
+        if asked.host
+        else own_server(stem.with_suffix(".server.log"), words, asked.access)
     )
     try:
         with server as host:
-            run = _measure(host.rstrip("/"), args)
+            target = Target(host, grpc or asked.grpc_of(host), asked.access)
+            run = _measure(target, asked)
     except (ServerError, WrongAnswer) as error:
         print(f"load test: {error}", file=sys.stderr)  # noqa: T201  (a command)
         return 2
@@ -59,106 +73,89 @@ def main(argv: list[str] | None = None) -> int:
     stem.with_suffix(".md").write_text(table, "utf-8")
     stem.with_suffix(".html").write_text(html(run), "utf-8")
     print(f"\n{table}\nreport: {stem.with_suffix('.html')}")  # noqa: T201  (a command)
-    total = run.outcomes.figures()[-1]
-    return 0 if total.ok and not total.failed else 1
+    return 0 if run.good() else 1
 
 
-def _measure(host: str, args: argparse.Namespace) -> Run:
-    wait_ready(host, READY_TIMEOUT_S)
-    examples = prepare(host, EXAMPLES)
+def _measure(target: Target, asked: Options) -> Run:
+    wait_ready(target.host, READY_TIMEOUT_S, access=target.access)
+    operations = sum(map(len, asked.tasks.values()))
+    count = max(LEAST_EXAMPLES, min(EXAMPLES, ALL_EXAMPLES // operations))
+    examples = prepare(target, asked.tasks, count)
+    searches = asked.shape == "steps"
+    plan = Plan(
+        host=target.host,
+        grpc=target.grpc,
+        tasks=asked.tasks,
+        phases=asked.phases,
+        p95_ms=asked.p95_ms if searches else None,
+        examples=examples,
+    )
+    most = max(phase.users for phase in plan.phases)
     print(  # noqa: T201  (a command)
-        f"{args.users} users for {args.duration} s against {host}: model {examples.model.name} "
-        f"{examples.model.version}",
+        f"{'up to ' if len(plan.phases) > 1 else ''}{most} users for "
+        f"{'at most ' if searches else ''}{plan.seconds:.0f} s against {target.host}: "
+        f"model {examples.model.name} {examples.model.version}",
         file=sys.stderr,
     )
-    before = parse(fetch(host, "GET", "/metrics").body.decode())
-    outcomes = _load(host, examples, args)
-    after = parse(fetch(host, "GET", "/metrics").body.decode())
+    before = _scrape(target)
+    outcomes = _load(plan, asked)
+    after = _scrape(target)
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": f"{examples.model.name} {examples.model.version}",
-        "users": f"{args.users}",
+        "mix": f"{asked.mix} ({mixes.sentence(asked.mix)})",
+        "over": ", ".join(asked.protocols),
+        "shape": asked.shape,
+        "users": _users(outcomes),
         "duration": f"{outcomes.seconds:.1f} s",
-        "mix": "shift 50 %, encode 20 %, decode 15 %, sample 15 %",
-        "clients on": f"{platform.machine()}, {os.cpu_count()} cores",
+        "clients on": f"{platform.machine()}, {os.cpu_count()} cores, {outcomes.workers} process"
+        f"{'es' if outcomes.workers > 1 else ''}",
     }
-    if not same_worker(before, after):
-        remark = "the two scrapes of /metrics reached different workers: no server histograms"
-        return Run(outcomes, [], facts, remark)
-    return Run(outcomes, histograms(before, after), facts)
-
-
-def _load(host: str, examples: Examples, args: argparse.Namespace) -> Outcomes:
-    """Make the load in a process of its own, since Locust patches the one that it is in."""
-    with tempfile.TemporaryDirectory() as folder:
-        plan, result = Path(folder) / "plan.json", Path(folder) / "outcomes.json"
-        plan.write_text(examples.to_json(), "utf-8")
-        command = [
-            sys.executable, "-m", "locust", "--headless", "--only-summary",
-            "--locustfile", str(Path(__file__).with_name("locustfile.py")),
-            "--host", host, "--users", str(args.users), "--spawn-rate", str(args.users),
-            "--run-time", f"{args.duration}s", "--stop-timeout", "10",
-            "--loglevel", "WARNING", "--exit-code-on-error", "0",
-        ]  # fmt: skip
-        root = str(Path(__file__).resolve().parents[1])
-        environment = {
-            **os.environ,
-            "LOADTEST_PLAN": str(plan),
-            "LOADTEST_OUTCOMES": str(result),
-            "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-        }
-        try:
-            done = subprocess.run(  # noqa: S603  (our own command)
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=args.duration + _GRACE_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ServerError(f"Locust did not end within {error.timeout:g} s") from error
-        if done.returncode or not result.exists():
-            shown = done.stderr[-2000:]
-            raise ServerError(f"Locust ended with status {done.returncode}:\n{shown}")
-        return Outcomes.from_json(result.read_text("utf-8"))
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m loadtests",
-        description=main.__doc__.splitlines()[0] if main.__doc__ else None,
-        epilog=USAGE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    same = same_worker(before, after)
+    return Run(
+        outcomes,
+        histograms(before, after) if same else [],
+        facts,
+        ""
+        if same
+        else "the two scrapes of /metrics reached different workers: no server histograms",
+        limit_ms=asked.p95_ms,
+        searches=searches,
+        processes=processes(before, after) if same else {},
     )
-    parser.add_argument("--host", type=_address, help="a running server; without it one is started")
-    parser.add_argument("--users", type=_positive, default=16, help="clients (default 16)")
-    parser.add_argument(
-        "--duration", type=_positive, default=20, metavar="SECONDS", help="default 20"
-    )
-    parser.add_argument(
-        "--results", type=Path, default=Path("loadtests/results"), help="folder of the reports"
-    )
-    parser.add_argument(
-        "--serve-args",
-        default="",
-        metavar="TEXT",
-        help='for the server that is started: --serve-args="--bundle models/faces-64 --workers 2"',
-    )
-    return parser.parse_args(argv)
 
 
-def _address(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address such as http://127.0.0.1:3000")
-    return text
+def _load(plan: Plan, asked: Options) -> Outcomes:
+    if asked.lead is not None:
+        address, port = asked.lead
+        print(  # noqa: T201  (a command)
+            f"waiting for {asked.workers} × python -m loadtests --worker {address}:{port}",
+            file=sys.stderr,
+        )
+        return load.run_as_master(plan, asked.access, asked.workers, *asked.lead)
+    if asked.workers:
+        return load.run_with_workers(plan, asked.access, asked.workers)
+    return load.run_alone(plan, asked.access)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+def _scrape(target: Target) -> Samples:
+    return parse(fetch(target.host, "GET", "/metrics", access=target.access).body.decode())
+
+
+def _users(outcomes: Outcomes) -> str:
+    counts = [span.users for span in outcomes.spans]
+    low, high = min(counts, default=math.nan), max(counts, default=math.nan)
+    return f"{high}" if low == high else f"{low} to {high}"
+
+
+def _last(words: list[str], flag: str) -> str:
+    """The value of ``flag`` where it was given last, as ``flag value`` or ``flag=value``."""
+    value = ""
+    for place, word in enumerate(words):
+        if word == flag:
+            value = words[place + 1] if place + 1 < len(words) else ""
+        elif word.startswith(f"{flag}="):
+            value = word.partition("=")[2]
     return value
 
 

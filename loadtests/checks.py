@@ -1,9 +1,9 @@
-"""What a right answer looks like: pure functions on bytes.
+"""What a right answer looks like: pure functions on bytes and arrays.
 
     body, the model's facts, the same answer got alone → nothing, or WrongAnswer with the reason
 
 1. A picture decodes to its last row and has the model's size.
-2. An encoding has L finite numbers, and those that the same picture gave alone.
+2. Numbers are rows of L, finite, and those that the same request got alone.
 3. The same seed gives the same bytes; other pictures may differ by one grey level, since a GPU
    may add in another order.
 """
@@ -13,18 +13,21 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-Kind = Literal["encoding", "picture", "seeded picture"]
 GREY_LEVELS = 1
 RELATIVE = 1e-3
 _PNG_END = b"IEND\xaeB`\x82"
+_IMAGE_AXES = 4
+_ROW_AXES = 2
 
 
 class WrongAnswer(ValueError):  # noqa: N818  (what it is; the suffix would say nothing)
@@ -42,6 +45,7 @@ class ModelFacts:
     channels: int
     latent: int
     attributes: tuple[str, ...]
+    max_items: int = 256
 
     @classmethod
     def from_answer(cls, body: bytes) -> ModelFacts:
@@ -60,6 +64,7 @@ class ModelFacts:
                 channels=int(said["image"]["channels"]),
                 latent=int(said["latent"]["dimension"]),
                 attributes=tuple(map(str, said["attributes"])),
+                max_items=int(said.get("limits", {}).get("max_items", cls.max_items)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise WrongAnswer(f"/v1/model lacks what a client needs: {error!r}") from error
@@ -87,52 +92,56 @@ def read_picture(body: bytes, model: ModelFacts) -> NDArray[np.uint8]:
     return pixels.reshape(model.height, model.width, model.channels)
 
 
-def read_rows(body: bytes, field: str, model: ModelFacts) -> NDArray[np.float64]:
-    """The rows of numbers [N, L] in a field of a JSON answer.
+def check_images(images: NDArray[Any], model: ModelFacts) -> None:
+    """Refuse an array that is not uint8 [N, H, W, C] of the model's size, N at least 1.
 
     Raises:
-        WrongAnswer: The field is missing, or not rows of L finite numbers.
+        WrongAnswer: It is not.
     """
-    try:
-        rows = np.array(json.loads(body)[field], np.float64)
-    except (ValueError, KeyError, TypeError) as error:
-        raise WrongAnswer(f"no rows of numbers in the field {field!r}: {error!r}") from error
-    if rows.ndim != 2 or rows.shape[1] != model.latent or not len(rows):  # noqa: PLR2004  (rows, columns)
-        raise WrongAnswer(f"{field} is {rows.shape}, the model says [N, {model.latent}]")
+    size = (model.height, model.width, model.channels)
+    if images.dtype != np.uint8 or images.ndim != _IMAGE_AXES or images.shape[1:] != size:
+        raise WrongAnswer(
+            f"pictures are {images.dtype} {images.shape}, the model says uint8 [N, *{size}]"
+        )
+    if not len(images):
+        raise WrongAnswer("an answer without pictures")
+
+
+def check_rows(name: str, rows: NDArray[Any], model: ModelFacts) -> None:
+    """Refuse an array that is not finite numbers [N, L], N at least 1.
+
+    Raises:
+        WrongAnswer: It is not.
+    """
+    if rows.ndim != _ROW_AXES or rows.shape[1] != model.latent or not len(rows):
+        raise WrongAnswer(f"{name} is {rows.shape}, the model says [N, {model.latent}]")
     if not np.isfinite(rows).all():
-        raise WrongAnswer(f"{field} holds numbers that are not finite")
-    return rows
+        raise WrongAnswer(f"{name} holds numbers that are not finite")
 
 
-def check_close(found: NDArray[np.uint8], wanted: NDArray[np.uint8], levels: int) -> None:
-    """Refuse pictures that differ by more than ``levels`` grey levels anywhere.
+def compare(
+    found: Mapping[str, NDArray[Any]], wanted: Mapping[str, NDArray[Any]], than: str
+) -> None:
+    """Refuse arrays that differ from those of the same name, as far as both have them.
 
-    Raises:
-        WrongAnswer: They do.
-    """
-    worst = int(np.abs(found.astype(np.int16) - wanted).max())
-    if worst > levels:
-        raise WrongAnswer(f"differs by {worst} grey levels from the same request made alone")
-
-
-def check(kind: Kind, body: bytes, alone: bytes, model: ModelFacts) -> None:
-    """Hold the answer ``body`` against the one that the same request got alone.
-
-    ``alone`` was looked at in full when it was made, so equal bytes are right at once: the check
-    must not take the processor from the server that it measures.
+    Args:
+        found: Arrays by name.
+        wanted: Those that they should be.
+        than: What ``wanted`` is, for the message.
 
     Raises:
-        WrongAnswer: It is not a right answer, or another one than alone.
+        WrongAnswer: An array differs, or none has its match.
     """
-    if body == alone:
-        return
-    if kind == "encoding":
-        found, wanted = read_rows(body, "mean", model), read_rows(alone, "mean", model)
-        if found.shape != wanted.shape or not np.allclose(found, wanted, RELATIVE, RELATIVE):
-            raise WrongAnswer("the mean is another than that of the same picture encoded alone")
-        read_rows(body, "logvar", model)
-        return
-    pixels = read_picture(body, model)
-    if kind == "seeded picture":
-        raise WrongAnswer("the same seed gave other bytes than alone")
-    check_close(pixels, read_picture(alone, model), GREY_LEVELS)
+    names = [name for name in found if name in wanted]
+    if not names:
+        raise WrongAnswer(f"has {', '.join(found)}, {than} has {', '.join(wanted)}")
+    for name in names:
+        if found[name].shape != wanted[name].shape:
+            raise WrongAnswer(f"{name} is {found[name].shape}, {than} {wanted[name].shape}")
+        if name == "image":
+            worst = int(np.abs(found[name].astype(np.int16) - wanted[name]).max())
+            if worst > GREY_LEVELS:
+                raise WrongAnswer(f"differs by {worst} grey levels from {than}")
+        elif not np.allclose(found[name], wanted[name], RELATIVE, RELATIVE):
+            worst_by = float(np.abs(found[name] - wanted[name]).max())
+            raise WrongAnswer(f"the {name} differs by {worst_by:g} from {than}")

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loadtests.access import OPEN
 from loadtests.client import ServerError, wait_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from loadtests.access import Access
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 40.0
@@ -23,12 +26,13 @@ _LOG_TAIL = 2000
 
 
 @contextmanager
-def own_server(log: Path, arguments: Sequence[str] = ()) -> Iterator[str]:
+def own_server(log: Path, arguments: Sequence[str] = (), access: Access = OPEN) -> Iterator[str]:
     """Serve on a free loopback port while the block runs; gives the base URL.
 
     Args:
         log: File for what the server prints.
-        arguments: Further arguments of ``latentserve serve``.
+        arguments: Further arguments of ``latentserve serve``; with ``--tls-cert`` it speaks TLS.
+        access: What it asks for then.
 
     Raises:
         ServerError: It did not become ready; the message ends with the last of its log.
@@ -49,9 +53,10 @@ def own_server(log: Path, arguments: Sequence[str] = ()) -> Iterator[str]:
                 "or give --host of a running server"
             ) from error
         try:
-            host = f"http://127.0.0.1:{port}"
+            secure = any(word.partition("=")[0] == "--tls-cert" for word in arguments)
+            host = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
             try:
-                wait_ready(host, READY_TIMEOUT_S, process)
+                wait_ready(host, READY_TIMEOUT_S, process, access=access)
             except ServerError as error:
                 shown = log.read_bytes()[-_LOG_TAIL:].decode(errors="replace")
                 raise ServerError(f"{error}\n{shown}") from error

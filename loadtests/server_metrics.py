@@ -5,6 +5,7 @@ Prometheus text, twice → cumulative buckets → Histogram(bounds, counts) by m
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,12 @@ HISTOGRAMS = {
     "latentserve_queue_wait_seconds": "seconds that a micro-batch's oldest item waited",
 }
 """Shown beside the clients' latencies: metric → what it counts."""
+
+PROCESS = {
+    "process_resident_memory_bytes": "memory",
+    "process_open_fds": "open files",
+}
+"""What must not grow: metric → what it counts."""
 
 WORKER = "latentserve_worker_info"
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:]\w*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)")
@@ -44,6 +51,18 @@ class Histogram:
         """All values that were counted."""
         return sum(self.counts)
 
+    def bound_of(self, share: float) -> float:
+        """The least bound that ``share`` of all values stay within; NaN if nothing was counted.
+
+        Within a bucket nothing is known, and items are whole: no guess is made there.
+        """
+        seen = 0
+        for bound, count in zip(self.bounds, self.counts, strict=True):
+            seen += count
+            if count and seen >= share * self.total:
+                return bound
+        return math.nan
+
 
 def parse(text: str) -> Samples:
     """Prometheus text → value by metric and labels; lines that are no samples are passed over."""
@@ -64,6 +83,16 @@ def same_worker(before: Samples, after: Samples) -> bool:
     """Whether both scrapes reached the same process; with several workers they may not."""
     workers = [{labels for name, labels in scrape if name == WORKER} for scrape in (before, after)]
     return workers[0] == workers[1]
+
+
+def processes(before: Samples, after: Samples) -> dict[str, tuple[float, float]]:
+    """What each of `PROCESS` was before and after, by name; those that both scrapes have."""
+    key: tuple[tuple[str, str], ...] = ()
+    return {
+        name: (before[metric, key], after[metric, key])
+        for metric, name in PROCESS.items()
+        if (metric, key) in before and (metric, key) in after
+    }
 
 
 def histograms(before: Samples, after: Samples) -> list[Histogram]:

@@ -1,109 +1,137 @@
-"""The simulated client of a shop's backend, under Locust.
+"""The simulated clients, under Locust.
 
-    Examples → weighted choice → request → check of the content → Outcome
+    Plan → a protocol for each user → weighted choice → request → check of the content → Outcome
 
-Shop mix: shift 50 %, encode 20 %, decode 15 %, sample 15 %. A user sends its next request as
-soon as it has the last answer (a closed loop); one that was shed waits as long as it was told.
-Importing this module patches the process (gevent), so only Locust's own process does.
+A user sends its next request as soon as it has the last answer (a closed loop); one that was shed
+waits as long as it was told. Importing this module patches the process (gevent), so only Locust's
+own process does.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from locust import FastHttpUser, constant, task
+from locust import LoadTestShape, User, constant, task
 
-from loadtests.checks import WrongAnswer, check
-from loadtests.outcomes import SHED_STATUSES, Outcome, Outcomes, Result
+from loadtests.access import Access, Target
+from loadtests.checks import WrongAnswer
+from loadtests.doors import GrpcDoor, HttpDoor, Reply
+from loadtests.examples import name_of
+from loadtests.outcomes import Outcome, Outcomes
 
 if TYPE_CHECKING:
-    from loadtests.examples import Example, Examples
+    from collections.abc import Iterable
 
-OK = 200
+    from loadtests.outcomes import Span
+    from loadtests.pilot import Pilot
+    from loadtests.plan import Plan
+
 MAX_PAUSE_S = 2.0
 MAX_REASON = 200
 
 
 class Recorder:
-    """Every outcome of the run, in the one process that makes it."""
+    """Outcomes with the time of day at which each ended, until they are taken."""
 
     def __init__(self) -> None:
-        """Start the clock."""
-        self._begun = time.perf_counter()
+        """Empty."""
         self._rows: list[Outcome] = []
+        self.users_of: dict[str, int] = {}
 
-    def add(self, path: str, ms: float, result: Result, reason: str = "") -> None:
+    def add(self, path: str, ms: float, reply: Reply) -> None:
         """Record one request that has just ended."""
-        at_s = time.perf_counter() - self._begun
-        self._rows.append(Outcome(path, at_s, ms, result, reason[:MAX_REASON]))
+        self._rows.append(Outcome(path, time.time(), ms, reply.result, reply.reason[:MAX_REASON]))
 
-    def outcomes(self) -> Outcomes:
-        """The run until now."""
-        return Outcomes(time.perf_counter() - self._begun, tuple(self._rows))
+    def extend(self, rows: Iterable[Outcome], worker: str, users: int) -> None:
+        """Record what another process recorded, which has so many users now."""
+        self._rows.extend(rows)
+        self.users_of[worker] = users
+
+    def take(self) -> list[Outcome]:
+        """Give away all rows."""
+        taken, self._rows = self._rows, []
+        return taken
+
+    def outcomes(self, begun: float, spans: tuple[Span, ...], stopped: str) -> Outcomes:
+        """The run that began at ``begun``, until its last phase's end or answer."""
+        rows = tuple(row._replace(at_s=row.at_s - begun) for row in self._rows)
+        last = max([0.0, *(span.to_s for span in spans), *(row.at_s for row in rows)])
+        return Outcomes(last, rows, spans, max(1, len(self.users_of)), stopped)
 
 
-class ShopUser(FastHttpUser):
-    """One client with one connection at a time."""
+class Caller(User):
+    """One client with one connection, and so with one request at a time."""
 
     wait_time = constant(0)
-    network_timeout = 60.0
-    connection_timeout = 10.0
-    plan: ClassVar[Examples]
+    plan: ClassVar[Plan]
     recorder: ClassVar[Recorder]
+    born = itertools.count()
 
-    @task(50)
-    def shift(self) -> None:
-        """Change an attribute of a photo."""
-        self._send("/v1/shift")
+    def on_start(self) -> None:
+        """Take the next protocol in turn."""
+        plan = self.plan
+        protocol = list(plan.tasks)[next(self.born) % len(plan.tasks)]
+        weights = plan.tasks[protocol]
+        self._names = [name_of(protocol, operation) for operation in weights]
+        self._weights = list(itertools.accumulate(weights.values()))
+        self._examples = {name: plan.examples.of(name) for name in self._names}
+        target = Target(plan.host, plan.grpc, Access.from_environment())
+        self._door = GrpcDoor(target) if protocol.endswith("grpc") else HttpDoor(target)
 
-    @task(20)
-    def encode(self) -> None:
-        """Get the latent of a photo."""
-        self._send("/v1/encode")
+    def on_stop(self) -> None:
+        """Close the connection."""
+        self._door.close()
 
-    @task(15)
-    def decode(self) -> None:
-        """Get the picture of a latent."""
-        self._send("/v1/decode")
-
-    @task(15)
-    def sample(self) -> None:
-        """Get a new picture for a seed."""
-        self._send("/v1/sample")
-
-    def _send(self, path: str) -> None:
-        example = random.choice(self.plan.of(path))  # noqa: S311  (a choice of load, no secret)
+    @task
+    def ask(self) -> None:
+        """Send one request, look at the answer."""
+        # A choice of load, no secret.
+        (name,) = random.choices(self._names, cum_weights=self._weights)  # noqa: S311
+        example = random.choice(self._examples[name])  # noqa: S311
         begun = time.perf_counter()
-        with self.client.post(
-            path,
-            data=example.body,  # type: ignore[arg-type]  # Locust's annotation forgets bytes
-            headers=dict(example.headers),
-            catch_response=True,
-        ) as response:
-            body = response.content or b""
-            ms = 1000 * (time.perf_counter() - begun)
-            result, reason = self._judge(example, response.status_code, body)
-            if not response.status_code and response.error is not None:
-                reason = f"no answer: {response.error}"
-            self.recorder.add(path, ms, result, reason)
-            if result == "failed":
-                response.failure(reason)
-            else:
-                response.success()
-            told = (response.headers or {}).get("Retry-After", "0")
-        if result == "shed":
+        reply = self._door.send(example)
+        ms = 1000 * (time.perf_counter() - begun)
+        if reply.result == "ok":
+            try:
+                self.plan.examples.check(example, reply.body)
+            except WrongAnswer as error:
+                reply = Reply("failed", reason=str(error))
+        self.recorder.add(name, ms, reply)
+        self.environment.events.request.fire(
+            request_type=name.partition(" ")[0],
+            name=name,
+            response_time=ms,
+            response_length=len(reply.body),
+            exception=WrongAnswer(reply.reason) if reply.result == "failed" else None,
+            context={},
+        )
+        if reply.wait_s:
             # gevent has patched sleep: only this user waits.
-            time.sleep(min(float(told) if told.isdigit() else 0.0, MAX_PAUSE_S))
+            time.sleep(min(reply.wait_s, MAX_PAUSE_S))
 
-    def _judge(self, example: Example, status: int, body: bytes) -> tuple[Result, str]:
-        if status in SHED_STATUSES:
-            return "shed", f"status {status}"
-        if status != OK:
-            return "failed", f"status {status}: {body[:MAX_REASON].decode(errors='replace')}"
-        try:
-            check(example.kind, body, example.alone, self.plan.model)
-        except WrongAnswer as error:
-            return "failed", str(error)
-        return "ok", ""
+
+class PlannedShape(LoadTestShape):
+    """The number of users that the pilot wants."""
+
+    pilot: ClassVar[Pilot]
+
+    def tick(self) -> tuple[int, float] | None:
+        """Asked by Locust once a second."""
+        # A master hears that users are gone before it hears what they did last: workers' own
+        # reports tell both at once.
+        known = Caller.recorder.users_of
+        here = 0 if self.runner is None else self.runner.user_count
+        present = sum(known.values()) if known else here
+        users = self.pilot.tick(time.time(), present, self.so_far)
+        # All at once, up or down: a phase has its users from its beginning.
+        most = max(phase.users for phase in Caller.plan.phases)
+        return None if users is None else (users, float(most))
+
+    @classmethod
+    def so_far(cls) -> Outcomes:
+        """The run until now."""
+        pilot = cls.pilot
+        return Caller.recorder.outcomes(pilot.begun_s, pilot.spans(time.time()), pilot.stopped)

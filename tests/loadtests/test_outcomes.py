@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.outcomes import Outcome, Outcomes
+from loadtests.outcomes import Outcome, Outcomes, Span
 
 ROWS = tuple(
     [Outcome("/v1/encode", ms / 10, float(ms), "ok", "") for ms in range(1, 101)]
@@ -43,6 +43,22 @@ def test_answers_fall_into_their_second() -> None:
     assert Outcomes(0.2, ()).answers_by_second() == [0]
 
 
+def test_each_second_has_its_percentile_and_its_users() -> None:
+    outcomes = Outcomes(3.0, ROWS, (Span("a", 2, 0, 1.2), Span("b", 5, 1.2, 2.4)))
+    assert outcomes.users_by_second() == [2, 5, 0]
+    medians = outcomes.percentiles_by_second(50)
+    assert medians == [5.0, 14.5, 24.5]
+    assert math.isnan(Outcomes(1.0, ()).percentiles_by_second(95)[0])
+
+
+def test_a_phase_counts_once_it_has_settled() -> None:
+    (span, figures) = Outcomes(10.0, ROWS, (Span("a", 2, 0, 10),)).phases()[0]
+    assert span.users == 2
+    # From second 2 to 10: answers 20 to 99 of the hundred, none of the failures.
+    assert (figures.requests, figures.ok, figures.per_second) == (80, 80, 10.0)
+    assert figures.p50_ms == 59.5
+
+
 @given(
     st.lists(
         st.builds(
@@ -56,7 +72,7 @@ def test_answers_fall_into_their_second() -> None:
     )
 )
 def test_nothing_is_lost_on_the_way(rows: list[Outcome]) -> None:
-    outcomes = Outcomes(5.0, tuple(rows))
+    outcomes = Outcomes(5.0, tuple(rows), (Span("a", 1, 0.0, 5.0),), 2, "why")
     assert Outcomes.from_json(outcomes.to_json()) == outcomes
     *parts, total = outcomes.figures()
     assert total.requests == len(rows) == sum(part.requests for part in parts)

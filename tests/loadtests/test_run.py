@@ -35,7 +35,7 @@ def test_a_right_server_gives_a_report_and_status_0(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     table = next(tmp_path.glob("*.md")).read_text("utf-8")
     assert table in done.stdout
-    for path in ("/v1/encode", "/v1/decode", "/v1/sample", "/v1/shift", "all"):
+    for path in ("http encode", "http decode", "http sample", "http shift", "all"):
         row = next(line for line in table.splitlines() if line.startswith(f"| {path} |"))
         cells = [cell.strip() for cell in row.split("|")[2:-1]]
         assert int(cells[0]) > 0
@@ -51,6 +51,22 @@ def test_wrong_answers_and_none_at_all_give_status_1(tmp_path: Path, fault: str)
     assert done.returncode == 1, done.stderr
     wanted = {"other pixels": "grey levels from", "shed": "- shed"}[fault]
     assert wanted in done.stdout
+
+
+@pytest.mark.parametrize(("limit", "status"), [("5000", 0), ("0.001", 1)])
+def test_steps_print_the_knee_or_that_there_is_none(
+    tmp_path: Path, limit: str, status: int
+) -> None:
+    words = ("--mix", "shop", "--shape", "steps", "--duration", "1", "--users", "4")
+    with wire_server() as host:
+        done = loadtest("--host", host, "--results", str(tmp_path), "--p95-ms", limit, *words)
+    assert done.returncode == status, done.stderr
+    verdict = "**knee: " if status == 0 else "**no knee: "
+    table = next(tmp_path.glob("*.md")).read_text("utf-8")
+    assert verdict in table
+    assert verdict.strip("*: ") in next(tmp_path.glob("*.html")).read_text("utf-8")
+    # A limit that nobody can hold ends the search after two steps of four.
+    assert ("| step 2 | 2 |" in table, "| step 3 | 3 |" in table) == (True, status == 0)
 
 
 def test_no_server_gives_status_2_and_says_why(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from loadtests.server_metrics import histograms, parse, same_worker
+from loadtests.server_metrics import histograms, parse, processes, same_worker
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_only_what_happened_between_is_counted(registry: CollectorRegistry) -> N
     assert decoder.mean == pytest.approx(108 / 5)
     assert (encoder.graph, encoder.counts) == ("encoder", (1, 0, 0, 0))
     assert same_worker(before, after)
+    assert [decoder.bound_of(share) for share in (0.2, 0.5, 0.8, 0.99)] == [1, 2, 4, math.inf]
 
 
 def test_nothing_observed_has_no_mean(registry: CollectorRegistry) -> None:
@@ -42,6 +43,14 @@ def test_nothing_observed_has_no_mean(registry: CollectorRegistry) -> None:
     (nothing,) = histograms(scrape, scrape)
     assert nothing.total == 0
     assert math.isnan(nothing.mean)
+    assert math.isnan(nothing.bound_of(0.5))
+
+
+def test_what_must_not_grow_is_read_from_both_scrapes() -> None:
+    before = parse("process_resident_memory_bytes 1e6\nprocess_open_fds 7\n")
+    after = parse("process_resident_memory_bytes 2e6\n")
+    assert processes(before, after) == {"memory": (1e6, 2e6)}
+    assert processes({}, after) == {}
 
 
 def test_other_workers_and_other_servers_are_known() -> None:

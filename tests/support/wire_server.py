@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SIDE, LATENT = 16, 3
+SHED = 429
 FAULTS = ("", "shed", "error", "cut", "other pixels", "not finite", "html")
 
 
@@ -34,6 +35,10 @@ def png(grey: int, side: int = SIDE) -> bytes:
 def _grey(picture: bytes) -> int:
     with Image.open(io.BytesIO(picture)) as image:
         return int(image.convert("L").getpixel((0, 0)))  # type: ignore[arg-type]
+
+
+def _shifted(picture: bytes, strength: float) -> int:
+    return max(0, min(255, _grey(picture) + round(10 * strength)))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -72,10 +77,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.posts += 1
         fault = self.server.fault if self.server.armed else ""
         if fault in {"shed", "error"}:
-            status, text = (429, b"{}") if fault == "shed" else (500, b'{"error": "broken"}')
+            status, text = (SHED, b"{}") if fault == "shed" else (500, b'{"error": "broken"}')
             self._send(text, "application/json", status)
         elif self.path == "/v1/encode":
-            value = float("nan") if fault == "not finite" else float(_grey(body))
+            (file,) = self._files(body) if self._is_json() else [body]
+            value = float("nan") if fault == "not finite" else float(_grey(file))
             self._send_json({"mean": [[value] * LATENT], "logvar": [[0.0] * LATENT]})
         else:
             self._send_pictures(body, fault)
@@ -86,12 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
             greys = [(said["seed"] + place) % 200 for place in range(said["n"])]
         elif self.path == "/v1/decode":
             greys = [round(row[0]) for row in json.loads(body)["latents"]]
+        elif self._is_json():
+            moved = sum(json.loads(body)["attributes"].values())
+            greys = [_shifted(file, moved) for file in self._files(body)]
         else:
             start, end = body.index(b"\r\n\r\n") + 4, body.index(b"\r\n--latentserve")
             strengths = re.search(rb"\{.*\}", body[end:])
             assert strengths is not None
             moved = sum(json.loads(strengths[0]).values())
-            greys = [max(0, min(255, _grey(body[start:end]) + round(10 * moved)))]
+            greys = [_shifted(body[start:end], moved)]
         if self.headers.get("Accept") == "application/json":
             images = [base64.b64encode(png(grey)).decode() for grey in greys]
             latents = [[float(grey)] * LATENT for grey in greys]
@@ -101,6 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
         picture = {"cut": picture[:-20], "html": b"<html>"}.get(fault, picture)
         self._send(picture, "image/png")
 
+    def _is_json(self) -> bool:
+        return self.headers["Content-Type"] == "application/json"
+
+    def _files(self, body: bytes) -> list[bytes]:
+        return [base64.b64decode(text) for text in json.loads(body)["images"]]
+
     def _send_json(self, document: dict[str, Any]) -> None:
         self._send(json.dumps(document).encode(), "application/json")
 
@@ -108,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", media_type)
         self.send_header("Content-Length", str(len(body)))
+        if status == SHED:
+            self.send_header("Retry-After", "1")
         self.end_headers()
         self.wfile.write(body)
 
