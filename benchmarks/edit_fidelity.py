@@ -101,7 +101,9 @@ async def _one(engine: Engine, attribute: str, count: int, size: int) -> list[fl
 def _pairs(attribute: str, count: int, size: int) -> tuple[Pixels, Pixels, NDArray[np.float64]]:
     """Faces, the same with the attribute flipped, and +1 where that adds it."""
     index = ATTRIBUTES.index(attribute)
-    before, after, signs = [], [], []
+    before: list[Pixels] = []
+    after: list[Pixels] = []
+    signs: list[float] = []
     number = 0
     while len(before) < count:
         face = random_face(SEED, number)

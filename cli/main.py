@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("cli.data", "make or look at data sets"),
     "presets": ("cli.presets", "list the training presets"),
     "keys": ("cli.keys", "make API keys for callers of the server"),
+    "bench": ("cli.bench", "find the server's best settings on this machine"),
 }
 UNREAD = 141
 """Exit code when nobody reads the output any more, as shells give it for SIGPIPE."""
