@@ -42,7 +42,7 @@ serve: $(VENV)/.serve ## install what serving needs and serve models/faces-64 in
 	@exec $(BIN)/latentserve serve $(ARGS)
 
 test: $(VENV)/.dev ## install everything and run the tests
-	$(BIN)/python -m pytest -m "not registry" -n auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not registry" -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check

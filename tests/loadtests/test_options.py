@@ -100,8 +100,8 @@ def test_make_passes_on_what_it_is_given() -> None:
         text=True,
         check=True,
     )
-    line = done.stdout.splitlines()[-1].partition("-m loadtests ")[2]
-    asked = read(*line.split())
+    (line,) = [line for line in done.stdout.splitlines() if "-m loadtests " in line]
+    asked = read(*line.partition("-m loadtests ")[2].split())
     assert (asked.host, asked.mix, asked.shape, asked.p95_ms) == ("http://x", "shop", "steps", 100)
     assert asked.protocols == ("grpc",)
     assert asked.phases[-1].users == 32

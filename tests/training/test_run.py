@@ -103,12 +103,12 @@ def _break_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_run_goes_on_to_the_same_result(
     whole: Path, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "broken"
+    out, handler = tmp_path / "broken", signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         _break_at(step, patch)
         with pytest.raises(InterruptedRunError):
             _train(out)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     _train(out, resume=True)
     _assert_same(whole, out)
 
