@@ -1,12 +1,19 @@
-"""A real `latentserve serve` in a process of its own, on a port of the system's choosing."""
+"""A real `latentserve serve` in a process of its own, on ports that nothing else asks for.
+
+A port of the system's choosing may be somebody's outgoing connection by the time that a worker
+binds it, with tests running side by side. These are below those that systems give away, and each
+process of the test run has its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -46,6 +53,31 @@ class Server:
         return self.process.returncode, printed
 
 
+_numbers = itertools.count()
+
+
+def _ports(words: Sequence[str]) -> list[str]:
+    """Flags for both ports, but for what ``words`` give."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    flags = []
+    for flag in ("--port", "--grpc-port"):
+        if flag not in words:
+            flags += [flag, str(_free(20_000 + 500 * (worker % 20)))]
+    return flags
+
+
+def _free(first: int) -> int:
+    """The next of 500 ports from ``first`` that nobody listens on."""
+    for _ in range(500):
+        port = first + next(_numbers) % 500
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError(f"none of the ports from {first} is free")
+
+
 @contextlib.contextmanager
 def running(
     bundle: Path,
@@ -57,7 +89,7 @@ def running(
     bare = {k: v for k, v in os.environ.items() if not k.startswith("LATENTSERVE_")}
     command = command or (sys.executable, "-m", "cli.main")
     process = subprocess.Popen(
-        [*command, "serve", "--bundle", str(bundle), "--port", "0", "--grpc-port", "0", *words],
+        [*command, "serve", "--bundle", str(bundle), *_ports(words), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -16,9 +16,9 @@ from training.data.packed import write_packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ITEMS = 8_100
+ITEMS = 15_000
 SET_MB = ITEMS * 64 * 64 * 3 / 1e6
-BOUND_MB = 32
+BOUND_MB = 60
 
 MEASURE = """
 import sys, threading
