@@ -19,7 +19,7 @@ def hardware() -> str:
     """Processor, cores that may be used, operating system."""
     cores = available_cores()
     word = "core" if cores == 1 else "cores"
-    return f"{processor()}, {cores} {word}, {platform.system()} {platform.release()}"
+    return f"{processor()}, {cores} {word}, {platform.system()}"
 
 
 def processor() -> str:
