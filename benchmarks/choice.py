@@ -24,6 +24,9 @@ NOISE = 0.03
 BATCH_SIZES = (8, 128)
 DELAYS_MS = (1.0, 3.0)
 
+LARGEST_SHARE = 100
+"""Of one operation in a mix."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -121,7 +124,9 @@ def parse_mix(text: str) -> dict[str, int]:
         name, _, share = part.strip().partition("=")
         if not name or name in shares or not (share or "1").isascii():
             raise ValueError(f"the mix has {part!r}; write each operation once, as in decode=3")
-        if not (share or "1").isdecimal() or not 1 <= int(share or 1) <= 100:  # noqa: PLR2004
-            raise ValueError(f"{name} has the share {share!r}; it must be a number from 1 to 100")
+        if not (share or "1").isdecimal() or not 1 <= int(share or 1) <= LARGEST_SHARE:
+            raise ValueError(
+                f"{name} has the share {share!r}; it must be a number from 1 to {LARGEST_SHARE}"
+            )
         shares[name] = int(share or 1)
     return shares

@@ -93,7 +93,7 @@ def _device(bundle: Bundle, wanted: str) -> tuple[Device, list[str]]:
     """CUDA if the engine could use it, else the CPU and why."""
     # ONNX Runtime's GPU build finds CUDA's libraries where torch has brought them.
     with contextlib.suppress(ImportError):
-        import torch  # noqa: F401, PLC0415
+        import torch  # noqa: F401, PLC0415 - brings CUDA's libraries, where it is installed
     if wanted == "cpu":
         return "cpu", ["no GPU was asked for (--device cpu)"]
     try:
@@ -164,7 +164,7 @@ def _ways(
         way.call()
         yield way
     # A driver or a graph that cannot be captured ends this way of running, not the benchmark.
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - said above
         said = (str(error).splitlines() or [type(error).__name__])[0]
         note = f"{step}: {said}"
         if note not in missing:
@@ -232,8 +232,8 @@ def _server(
         missing.append("the server: bentoml or psutil is not installed")
         return []
     from benchmarks import exchanges  # noqa: PLC0415  (the server's part of the packages)
-    from benchmarks.load import drive  # noqa: PLC0415
-    from benchmarks.servers import ended_by_sigterm, latentserve  # noqa: PLC0415
+    from benchmarks.load import drive  # noqa: PLC0415  (likewise)
+    from benchmarks.servers import ended_by_sigterm, latentserve  # noqa: PLC0415  (likewise)
 
     given, found, largest = exchanges.material(bundle), [], max(args.batches)
     bulk, single = exchanges.ours_bulk(given), exchanges.ours(given)["decode"]
@@ -274,7 +274,7 @@ def _facts(bundle: Bundle, args: argparse.Namespace, device: Device) -> dict[str
 
 
 def _gpu_name() -> str:
-    import torch  # noqa: PLC0415
+    import torch  # noqa: PLC0415 - only where there is a GPU
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "a GPU"
 

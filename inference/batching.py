@@ -214,7 +214,7 @@ class MicroBatcher:
             outputs = await self._graph(batch.rows())
             check_rows(outputs, batch.size)
         # A graph may fail with anything, and a cancelled one must not leave its callers waiting.
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - said above
             failure = error
         now = self._clock()
         if failure is None:

@@ -90,10 +90,10 @@ class GrpcDoor:
     def __init__(self, target: Target) -> None:
         """Connects with the first call."""
         # Before the first channel of the process, and only where gRPC is wanted.
-        import grpc  # noqa: PLC0415
-        from grpc.experimental.gevent import init_gevent  # noqa: PLC0415
+        import grpc  # noqa: PLC0415  (said above)
+        from grpc.experimental.gevent import init_gevent  # noqa: PLC0415  (said above)
 
-        from loadtests import rpc  # noqa: PLC0415
+        from loadtests import rpc  # noqa: PLC0415  (said above)
 
         init_gevent()
         self._failure = grpc.RpcError

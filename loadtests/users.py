@@ -89,8 +89,8 @@ class Caller(User):
     def ask(self) -> None:
         """Send one request, look at the answer."""
         # A choice of load, no secret.
-        (name,) = random.choices(self._names, cum_weights=self._weights)  # noqa: S311
-        example = random.choice(self._examples[name])  # noqa: S311
+        (name,) = random.choices(self._names, cum_weights=self._weights)  # noqa: S311 - no secret
+        example = random.choice(self._examples[name])  # noqa: S311 - no secret
         begun = time.perf_counter()
         reply = self._door.send(example)
         ms = 1000 * (time.perf_counter() - begun)

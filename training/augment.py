@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from torch import Tensor

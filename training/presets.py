@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bundle.manifest import ImageSpec
 from training.augment import Augmentation
+from training.textbook_loss import TextbookLoss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,25 +17,6 @@ if TYPE_CHECKING:
 KERAS_EPSILON = 1e-7
 MISTAKEN = "chollet-mnist-1e"
 """The one network whose book prints its sampling wrong."""
-
-
-class TextbookLoss(BaseModel):
-    """The weighted sum that a text-book minimises.
-
-    Both weights multiply sums over one image: of its error over all values, of its KL over all
-    latents. A mean over D values, as most books take it, is a weight of 1/D.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reconstruction: Literal["bce", "sse"] = Field(
-        description="Cross-entropy of grey levels in nats, or squared error of unit values."
-    )
-    reconstruction_weight: float = Field(gt=0)
-    kl_weight: float = Field(ge=0, description="Of the KL in nats; 0 for a plain autoencoder.")
-    batch: Literal["mean", "sum"] = Field(
-        default="mean", description="Over the images of a batch; figures are always means."
-    )
 
 
 class Preset(BaseModel):

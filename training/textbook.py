@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from training.batches import Batch
     from training.draws import Draws
     from training.models import Latent
-    from training.presets import Preset, TextbookLoss
+    from training.presets import Preset
+    from training.textbook_loss import TextbookLoss
 
 
 class TextbookModule(VAEModule):

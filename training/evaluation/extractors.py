@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from torch.nn import functional as F  # noqa: N812  (the name that all of PyTorch's readers know)
+from torch.nn import functional as F
 
 from bundle.pixels import to_grey_levels
 from training.batches import to_unit

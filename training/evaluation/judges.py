@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812  (the name that all of PyTorch's readers know)
+from torch.nn import functional as F
 
 from training.batches import endless_batches, to_unit
 from training.data.progress import silent
@@ -198,7 +198,7 @@ def disturb(image: Tensor, generator: torch.Generator, *, mirror: bool) -> Tenso
     padded = F.pad(image, (move, move, move, move), mode="replicate")
     moved = padded[:, :, y : y + height, x : x + width]
     chance, amount = torch.rand(2, generator=generator).tolist()
-    if mirror and chance < 0.5:  # noqa: PLR2004
+    if mirror and chance < 0.5:  # noqa: PLR2004 - every other time
         moved = moved.flip(3)
     moved = _blur(moved, amount * MAX_BLUR * side / SIDE)
     shape = (len(image), 1, 1, 1)

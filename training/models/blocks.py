@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812  (the name that all of PyTorch's readers know)
+from torch.nn import functional as F
 
 SLOPE = 0.1
 """Of the leaky rectifiers."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from training.models import VAE
 from training.models.blocks import Residual, Upsample, convolution, fold_upsample
