@@ -77,7 +77,7 @@ def run_as_master(plan: Plan, access: Access, workers: int, bind: str, port: int
 def run_as_worker(master: str, port: int, access: Access) -> int:
     """Make load for a master until it ends; gives the status of the process."""
     command = worker_command(master, port)
-    return subprocess.run(command, env=_environment(access), check=False).returncode  # noqa: S603
+    return subprocess.run(command, env=_environment(access), check=False).returncode  # noqa: S603  (our own command line)
 
 
 def worker_command(master: str, port: int) -> list[str]:

@@ -246,7 +246,7 @@ class Gate:
         """A handler that ends a call of any method with ``error`` and reads nothing."""
         label = path if path in self._labels else UNKNOWN_ROUTE
 
-        async def serve(requests: AsyncIterator[bytes], context: Context) -> None:  # noqa: ARG001
+        async def serve(requests: AsyncIterator[bytes], context: Context) -> None:  # noqa: ARG001  (a handler's signature)
             started = time.perf_counter()
             call = self._admit(context)
             with contextlib.suppress(Unauthenticated):

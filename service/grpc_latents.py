@@ -136,7 +136,7 @@ class LatentsService:
         )
         return await self._answer(result.images, result.latents, asked.format, call)
 
-    async def get_model(self, _: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: ARG002
+    async def get_model(self, _: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: ARG002  (a method's signature)
         """What is served, and within which limits."""
         manifest, settings = self._runtime.engine.bundle.manifest, self._runtime.settings
         return pb.GetModelResponse(

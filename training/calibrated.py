@@ -156,8 +156,8 @@ class CalibratedModule(VAEModule):
         attribute = draws.integers(labels.shape[1], len(labels))
         moves = draw_moves(labels, attribute.to(labels.device), self.label_rows, draws)
         logits = self.judge(self.network.decoder(self._shift(watched.latent.mean, moves)[0]))
-        right = ((logits > 0) == (moves.target > 0.5)).float()  # noqa: PLR2004
-        kept = ((self.judge(watched.reconstruction) > 0) == (labels > 0.5)).float()  # noqa: PLR2004
+        right = ((logits > 0) == (moves.target > 0.5)).float()  # noqa: PLR2004  (labels are 0 or 1)
+        kept = ((self.judge(watched.reconstruction) > 0) == (labels > 0.5)).float()  # noqa: PLR2004  (labels are 0 or 1)
         return {"val/shift_right": right.mean(), "val/attributes_kept": kept.mean()}
 
     def _features(self, image: Tensor, reconstruction: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -203,7 +203,7 @@ class CalibratedModule(VAEModule):
         target = moves.target
         logits = self.judge(disturb(shifted, draws))
         short = self._shortfall(logits, moves, attribute.to(logits.device))
-        wrong = ((logits > 0) != (target > 0.5)).gather(1, attribute[:, None].to(logits.device))  # noqa: PLR2004
+        wrong = ((logits > 0) != (target > 0.5)).gather(1, attribute[:, None].to(logits.device))  # noqa: PLR2004  (labels are 0 or 1)
         failed = wrong[:, 0] | (short > TOLERATED_SHORTFALL)
         self._count_failures(failed.float().cpu(), attribute)
         doubt = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1).mean()

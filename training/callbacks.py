@@ -151,7 +151,7 @@ class StopOnInterrupt(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ANN401  (Lightning's)
-        batch: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401  (the trainer's own signature)
         batch_idx: int,
     ) -> None:
         """Lightning's hook."""

@@ -121,7 +121,7 @@ def teach(judge: Judge, data: Dataset, *, batch_size: int, steps: int, seed: int
 @torch.no_grad()
 def balanced_accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of the hit rates on positives and negatives, float [A]; 0.5 is guessing."""
-    said, true = logits > 0, labels > 0.5  # noqa: PLR2004
+    said, true = logits > 0, labels > 0.5  # noqa: PLR2004  (labels are 0 or 1)
     hit = (said & true).sum(0) / true.sum(0).clamp_min(1)
     rejected = (~said & ~true).sum(0) / (~true).sum(0).clamp_min(1)
     return 0.5 * (hit + rejected)

@@ -276,7 +276,7 @@ def _untaught(preset: Preset, attributes: int) -> Judge:
     judge = Judge(
         channels=image.channels, height=image.height, width=image.width, attributes=attributes
     )
-    return judge.eval().requires_grad_(False)  # noqa: FBT003
+    return judge.eval().requires_grad_(False)  # noqa: FBT003  (torch's own signature)
 
 
 def _judge(

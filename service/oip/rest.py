@@ -68,31 +68,31 @@ class Asked:
         return self.by_output.get(output, self.binary)
 
 
-async def server_live(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def server_live(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """200 while the process answers."""
     return Reply(json_bytes({"live": True}))
 
 
-async def server_ready(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def server_ready(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """200 while the worker takes requests."""
     check_ready(runtime)
     return Reply(json_bytes({"ready": True}))
 
 
-async def server_metadata(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def server_metadata(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """Name, version and extensions of this server."""
     facts = {"name": SERVER_NAME, "version": __version__, "extensions": list(EXTENSIONS)}
     return Reply(json_bytes(facts))
 
 
-async def model_ready(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def model_ready(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """200 while the model takes requests."""
     model = _model(runtime, request)
     check_ready(runtime)
     return Reply(json_bytes({"name": model.name, "ready": True}))
 
 
-async def model_metadata(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def model_metadata(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """The model's versions and tensors."""
     model = _model(runtime, request)
     described = {
@@ -118,7 +118,7 @@ async def model_metadata(runtime: Runtime, request: Request, route: Route) -> Re
     return Reply(json_bytes(facts))
 
 
-async def model_infer(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001
+async def model_infer(runtime: Runtime, request: Request, route: Route) -> Reply:  # noqa: ARG001  (a handler's signature)
     """Input tensors → output tensors."""
     model = _model(runtime, request)
     read = partial(

@@ -53,15 +53,15 @@ class OpenInference:
             "ModelStreamInfer": Streamed(self.model_infer, _wrap, _fail),
         }
 
-    async def server_live(self, _: pb.ServerLiveRequest, call: Call) -> pb.ServerLiveResponse:  # noqa: ARG002
+    async def server_live(self, _: pb.ServerLiveRequest, call: Call) -> pb.ServerLiveResponse:  # noqa: ARG002  (a method's signature)
         """True while the process answers."""
         return pb.ServerLiveResponse(live=True)
 
-    async def server_ready(self, _: pb.ServerReadyRequest, call: Call) -> pb.ServerReadyResponse:  # noqa: ARG002
+    async def server_ready(self, _: pb.ServerReadyRequest, call: Call) -> pb.ServerReadyResponse:  # noqa: ARG002  (a method's signature)
         """Whether the worker takes requests."""
         return pb.ServerReadyResponse(ready=self._runtime.state == "ready")
 
-    async def model_ready(self, asked: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:  # noqa: ARG002
+    async def model_ready(self, asked: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:  # noqa: ARG002  (a method's signature)
         """Whether the model takes requests."""
         self._model(asked.name, asked.version)
         return pb.ModelReadyResponse(ready=self._runtime.state == "ready")
@@ -69,7 +69,7 @@ class OpenInference:
     async def server_metadata(
         self,
         _: pb.ServerMetadataRequest,
-        call: Call,  # noqa: ARG002
+        call: Call,  # noqa: ARG002  (a method's signature)
     ) -> pb.ServerMetadataResponse:
         """Name, version and extensions of this server; the extensions are those of HTTP."""
         return pb.ServerMetadataResponse(
@@ -79,7 +79,7 @@ class OpenInference:
     async def model_metadata(
         self,
         asked: pb.ModelMetadataRequest,
-        call: Call,  # noqa: ARG002
+        call: Call,  # noqa: ARG002  (a method's signature)
     ) -> pb.ModelMetadataResponse:
         """The model's versions and tensors."""
         model = self._model(asked.name, asked.version)

@@ -47,7 +47,7 @@ def test_a_failed_request_is_counted_out() -> None:
 
 
 def refusal(admission: Admission, items: int, call: Call | None = None) -> Exception:
-    with pytest.raises(Exception) as refused, admission.admit(call or Call(), items):  # noqa: PT011
+    with pytest.raises(Exception) as refused, admission.admit(call or Call(), items):  # noqa: PT011  (who calls looks at its kind and words)
         pytest.fail("admitted")
     assert admission.in_flight == 0
     return refused.value

@@ -197,7 +197,7 @@ def refuse(*_: object, **__: object) -> None:
 @pytest.fixture
 def gpu_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(ort, "preload_dlls", lambda: print("no libcudart"))  # noqa: T201
+    monkeypatch.setattr(ort, "preload_dlls", lambda: print("no libcudart"))  # noqa: T201  (as the library does)
     monkeypatch.setattr(ort, "InferenceSession", OnCpuAfterAll)
 
 

@@ -45,6 +45,7 @@ LOGVAR = -4.0
 LATENTS_PER_UNIT = 4.0
 """Latents from black (-2) to white (+2)."""
 ATTRIBUTES = ("glasses", "smile")
+_TOIL_WIDTH = 1448  # its square is two million
 
 
 def write_tiny_bundle(
@@ -58,6 +59,7 @@ def write_tiny_bundle(
     version: str = "1",
     crop: Literal["centre", "pad", "place", "squash"] = "centre",
     variational: bool = True,
+    toil: int = 0,
 ) -> Path:
     """Write a valid bundle to ``root/<version>`` and return that folder."""
     manifest, files = tiny_bundle_content(
@@ -69,6 +71,7 @@ def write_tiny_bundle(
         version=version,
         crop=crop,
         variational=variational,
+        toil=toil,
     )
     return write_bundle(root, manifest, files)
 
@@ -83,15 +86,18 @@ def tiny_bundle_content(
     version: str = "1",
     crop: Literal["centre", "pad", "place", "squash"] = "centre",
     variational: bool = True,
+    toil: int = 0,
 ) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest and the files of the tiny bundle, before they are written.
 
     A bundle that is not ``variational`` is that of a plain autoencoder: it has no ``logvar``.
+    ``toil`` slows the decoder: for each image so often two million products with zero, which
+    change no answer.
     """
     shape = (height, width, channels)
     files = {
         "encoder.onnx": _encoder(shape, latent, variational=variational),
-        "decoder.onnx": _decoder(shape, latent),
+        "decoder.onnx": _decoder(shape, latent, toil),
         "directions.npz": pack_directions(tiny_directions(latent), tiny_prior(latent)),
         "card.md": b"# tiny\n\nA bundle for tests.\n",
     }
@@ -223,8 +229,8 @@ def _encoder(shape: tuple[int, int, int], latent: int, *, variational: bool) -> 
     return _model("encoder", nodes, [pixels], outputs, constants)
 
 
-def _decoder(shape: tuple[int, int, int], latent: int) -> bytes:
-    constants = {
+def _decoder(shape: tuple[int, int, int], latent: int, toil: int) -> bytes:
+    constants: dict[str, Any] = {
         "member": np.ascontiguousarray(_membership(shape, latent).T),
         "scale": np.float32(255 / LATENTS_PER_UNIT),
         "half": np.float32(127.5),
@@ -232,8 +238,26 @@ def _decoder(shape: tuple[int, int, int], latent: int) -> bytes:
         "white": np.float32(255),
         "picture": np.array([-1, *shape], np.int64),
     }
-    nodes = [
-        helper.make_node("MatMul", ["latent", "member"], ["spread"]),
+    nodes, wanted = [], "latent"
+    if toil:
+        constants |= {
+            "widen": np.zeros((latent, _TOIL_WIDTH), np.float32),
+            "turn": np.zeros((_TOIL_WIDTH, _TOIL_WIDTH), np.float32),
+            "narrow": np.zeros((_TOIL_WIDTH, latent), np.float32),
+        }
+        turns = [
+            helper.make_node("MatMul", [f"turned_{n}", "turn"], [f"turned_{n + 1}"])
+            for n in range(toil)
+        ]
+        nodes = [
+            helper.make_node("MatMul", ["latent", "widen"], ["turned_0"]),
+            *turns,
+            helper.make_node("MatMul", [f"turned_{toil}", "narrow"], ["nothing"]),
+            helper.make_node("Add", ["latent", "nothing"], ["weary"]),
+        ]
+        wanted = "weary"
+    nodes += [
+        helper.make_node("MatMul", [wanted, "member"], ["spread"]),
         helper.make_node("Mul", ["spread", "scale"], ["scaled"]),
         helper.make_node("Add", ["scaled", "half"], ["levels"]),
         helper.make_node("Clip", ["levels", "black", "white"], ["clipped"]),

@@ -90,7 +90,7 @@ def test_ordered_batches_hold_everything_once() -> None:
 
 
 def test_scaling_is_that_of_the_bundle() -> None:
-    from bundle.pixels import to_unit as served  # noqa: PLC0415
+    from bundle.pixels import to_unit as served  # noqa: PLC0415  (only this test compares with it)
 
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_allclose(to_unit(torch.from_numpy(levels)).numpy(), served(levels))

@@ -67,7 +67,7 @@ def test_a_weight_of_zero_leaves_its_term_out(term: str) -> None:
 def test_the_shift_trains_encoder_and_decoder_and_leaves_the_judge() -> None:
     module = _module(shift_weight=1000.0)
     assert module.judge is not None
-    module.judge.requires_grad_(False)  # noqa: FBT003
+    module.judge.requires_grad_(False)  # noqa: FBT003  (torch's own signature)
     before = [value.clone() for value in module.judge.state_dict().values()]
     _loss(module, _batch()).backward()
     for part in (module.network.encoder, module.network.decoder):

@@ -81,7 +81,7 @@ class _InterruptAt(Callback):
 
 
 def _break_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    import training.trainer as module  # noqa: PLC0415
+    import training.trainer as module  # noqa: PLC0415  (to patch it as a whole)
 
     build = module.Sheets
 

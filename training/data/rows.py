@@ -72,7 +72,7 @@ class LazyRows:
         """Rows by number, slice, integer array or boolean array, copied."""
         return np.asarray(self._source[self._places[index]])
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401  (numpy's own signature)
         """All rows at once: a copy of the whole choice, for small sets and tests."""
         if copy is False:
             raise ValueError("rows of a larger array cannot be given without a copy")

@@ -37,7 +37,7 @@ class DoublingConvTranspose2d(nn.ConvTranspose2d):
         """A 3 × 3 kernel with a bias."""
         super().__init__(inputs, outputs, 3, stride=2)
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002  (torch's own name)
         """[B, I, H, W] → [B, O, 2H, 2W]: the last row and column of 2H + 1, 2W + 1 are cut."""
         return super().forward(input, output_size)[:, :, :-1, :-1]
 

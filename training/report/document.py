@@ -43,7 +43,7 @@ def dicts(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def estimated(found: Any) -> tuple[float | None, str]:  # noqa: ANN401
+def estimated(found: Any) -> tuple[float | None, str]:  # noqa: ANN401  (whatever stood in the JSON)
     """A number, or one with an interval, and the interval as text."""
     if not isinstance(found, dict):
         return real(found), MISSING
@@ -52,7 +52,7 @@ def estimated(found: Any) -> tuple[float | None, str]:  # noqa: ANN401
     return real(found.get("value")), interval
 
 
-def real(found: Any) -> float | None:  # noqa: ANN401
+def real(found: Any) -> float | None:  # noqa: ANN401  (whatever stood in the JSON)
     """A finite number."""
     if not isinstance(found, int | float):
         return None
@@ -63,15 +63,15 @@ def number(value: float | None) -> str:
     """Two decimals, fewer for large numbers and more for small ones."""
     if value is None:
         return MISSING
-    if abs(value) >= 100:  # noqa: PLR2004
+    if abs(value) >= 100:  # noqa: PLR2004  (no decimals then)
         text = f"{value:,.0f}".replace(",", "\u202f")
     else:
-        small = 0 < abs(value) < 0.1  # noqa: PLR2004
+        small = 0 < abs(value) < 0.1  # noqa: PLR2004  (two digits then)
         text = f"{value:.2g}" if small else f"{value:.2f}"
     return text.replace("-", "−")
 
 
-def stretch(found: Any) -> str:  # noqa: ANN401
+def stretch(found: Any) -> str:  # noqa: ANN401  (whatever stood in the JSON)
     """A pair of numbers, from and to."""
     ends = [real(end) for end in found] if isinstance(found, list) else []
     shown = [f"{end:g}".replace("-", "−") for end in ends if end is not None]

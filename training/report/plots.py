@@ -120,7 +120,7 @@ def latent_histograms(
     at = np.linspace(low, high, 801)
     normal = [NormalDist().pdf(x) for x in at]
     width = FULL_WIDTH * max(columns, 4) / HISTOGRAM_COLUMNS
-    with drawing(width, 1.25 * rows if columns > 4 else 2.4) as figure:  # noqa: PLR2004
+    with drawing(width, 1.25 * rows if columns > 4 else 2.4) as figure:  # noqa: PLR2004  (more columns make small cells)
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for axes in grid.flat[len(order) :]:
             axes.set_visible(False)
