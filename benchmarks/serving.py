@@ -277,8 +277,8 @@ def _fixed_remarks() -> list[str]:
         "ORT with batches of 32; for sample over decode's",
         "callers, and the ceiling's threads, run on the same cores as the servers; each caller has "
         "one request on its way",
-        f"{OURS} runs with its defaults and one worker; the peers share its graphs, session "
-        "options and codecs, so that serving alone differs",
+        f"{OURS} runs with its defaults and one worker; the peers share its graphs and session "
+        "options, and read and write pictures with Pillow, but for the one with our codecs",
     ]
 
 

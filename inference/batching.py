@@ -1,10 +1,10 @@
 """The micro-batcher: many callers' rows, one graph, no idle waiting.
 
     submit(rows [n, …]) → queue → while a slot is free: batch [≤ max_batch_size, …] → graph
-    graph's outputs, each [size, …] → queue → submit's answer, row i for row i
+    outputs, each [size, …], part by part → queue → submit's answer, row i for row i
 
 The asyncio driver of `inference.queue`, which holds the rules. Knows no model, no thread and no
-transport: a graph is anything that can be awaited with rows.
+transport: a graph is anything that can be awaited with a batch.
 
 1. While a slot is free, what is queued leaves in the same turn of the event loop; submits of one
    turn ride together. While all slots are busy, the queue grows into the next batch.
@@ -21,14 +21,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from inference.errors import ServingError, ShuttingDown
+from inference.errors import ShuttingDown
 from inference.queue import TicketQueue
-from inference.ticket import BatchLimits, check_rows
+from inference.ticket import BatchLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference.call import Call
+    from inference.ride import Finish, Landing, LazyRows
     from inference.ticket import Batch, Outputs, Part, Rows, Ticket
 
 __all__ = ["BatchLimits", "BatchRecord", "Graph", "MicroBatcher"]
@@ -45,8 +46,8 @@ class Graph(Protocol):
     def name(self) -> str:
         """What logs and metrics call it."""
 
-    async def __call__(self, rows: Rows) -> Outputs:
-        """Rows [size, …] → outputs, each [size, …], row i belongs to row i."""
+    async def __call__(self, batch: Batch) -> list[Landing]:
+        """What becomes of a batch on one of the graph's threads (`inference.ride`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class MicroBatcher:
         self._clock = clock
         self._observe = observe
         self._queue = TicketQueue(limits, self._answer)
-        self._answers: dict[int, asyncio.Future[Outputs | ServingError]] = {}
+        self._answers: dict[int, asyncio.Future[Outputs | Exception]] = {}
         self._runs: set[asyncio.Task[None]] = set()
         self._dispatch_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -128,11 +129,15 @@ class MicroBatcher:
         """Items in batches that the graph has now."""
         return self._queue.in_flight_items
 
-    async def submit(self, rows: Rows, call: Call) -> Outputs:
+    async def submit(
+        self, rows: Rows | LazyRows, call: Call, finish: Finish | None = None
+    ) -> Outputs:
         """Run ``rows`` [n, …] through the graph, in as many batches as it takes.
 
         Args:
             rows: n ≥ 1; must not be changed before the answer.
+            finish: Called with the outputs on the graph's thread, unless they came from several
+                batches: look at its ``done`` and its ``error``.
             call: Whose request it is; ``queue_s``, ``compute_s`` and ``batch_size`` are added.
 
         Returns:
@@ -144,11 +149,12 @@ class MicroBatcher:
             DeadlineExceeded: ``call.deadline`` passed first.
             InferenceFailed: The graph failed on these rows.
             ShuttingDown: `aclose` was called.
+            Exception: What making lazy rows raised.
         """
         if self._closing:
             raise ShuttingDown("the server is shutting down; send the request again")
-        ticket = self._queue.put(rows, call, self._clock())
-        answer: asyncio.Future[Outputs | ServingError]
+        ticket = self._queue.put(rows, call, self._clock(), finish)
+        answer: asyncio.Future[Outputs | Exception]
         answer = asyncio.get_running_loop().create_future()
         self._answers[ticket.number] = answer
         self._soon_dispatch()
@@ -158,7 +164,7 @@ class MicroBatcher:
             del self._answers[ticket.number]
             # Only a cancelled caller leaves a ticket behind that has not ended.
             self._queue.cancel(ticket, self._clock())
-        if isinstance(outcome, ServingError):
+        if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
@@ -211,18 +217,18 @@ class MicroBatcher:
     async def _run(self, batch: Batch) -> None:
         failure: BaseException | None = None
         try:
-            outputs = await self._graph(batch.rows())
-            check_rows(outputs, batch.size)
+            landings = await self._graph(batch)
         # A graph may fail with anything, and a cancelled one must not leave its callers waiting.
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - said above
             failure = error
         now = self._clock()
         if failure is None:
-            self._queue.complete(batch, outputs, now)
+            self._queue.complete(batch, landings, now)
         else:
             self._log_failure(batch, failure)
             self._queue.fail(batch, failure, now)
-        self._soon_dispatch()
+        # At once: those who were answered have work for the event loop, the thread has none.
+        self._dispatch()
         self._observe(
             BatchRecord(
                 graph=self._graph.name,
@@ -235,7 +241,7 @@ class MicroBatcher:
             )
         )
 
-    def _answer(self, ticket: Ticket, outcome: Outputs | ServingError) -> None:
+    def _answer(self, ticket: Ticket, outcome: Outputs | Exception) -> None:
         answer = self._answers[ticket.number]
         # A caller whose cancellation is under way has a future that is done.
         if not answer.done():

@@ -19,7 +19,8 @@ class Call:
         request_id: The id in the answer and in the log.
         queue_s: Seconds spent waiting in queues, summed over the graphs.
         compute_s: Seconds spent in micro-batches, summed over the graphs.
-        codec_s: Seconds spent decoding and encoding images.
+        decode_s: Seconds spent reading what came: images decoded, large bodies parsed.
+        encode_s: Seconds spent writing the answer: images encoded, large bodies written.
         batch_size: Items of the largest micro-batch that it rode in.
         items: Images or latents that it asked the engine for.
         trace: What the service follows it by; the engine passes it on unread.
@@ -31,8 +32,14 @@ class Call:
     request_id: str = ""
     queue_s: float = 0.0
     compute_s: float = 0.0
-    codec_s: float = 0.0
+    decode_s: float = 0.0
+    encode_s: float = 0.0
     batch_size: int = 0
     items: int = 0
     trace: object | None = None
     max_items: int | None = None
+
+    @property
+    def codec_s(self) -> float:
+        """Seconds spent in codecs."""
+        return self.decode_s + self.encode_s

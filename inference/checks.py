@@ -7,13 +7,14 @@ Runs before admission, so that nothing refused here has cost a place.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from inference.arrays import check_images, check_latents
 from inference.errors import InvalidRequest, ShapeMismatch
 from inference.latents import check_strengths, strength_row
+from inference.ride import LazyRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,15 +37,23 @@ class Checks:
         self._dimension = manifest.latent.dimension
         self._names = tuple(attribute.name for attribute in manifest.attributes)
 
-    def images(self, images: Pixels | Float32) -> Pixels:
-        """uint8 [N, H, W, C] of the model's size, N at least 1."""
-        return check_images(images, self._image)
+    @overload
+    def images(self, images: Pixels | Float32) -> Pixels: ...
+
+    @overload
+    def images(self, images: Pixels | LazyRows) -> Pixels | LazyRows: ...
+
+    def images(self, images: Pixels | Float32 | LazyRows) -> Pixels | LazyRows:
+        """uint8 [N, H, W, C] of the model's size, N at least 1; lazy ones are their maker's."""
+        return images if isinstance(images, LazyRows) else check_images(images, self._image)
 
     def latents(self, latents: object) -> Float32:
         """float32 [N, L], N at least 1, finite."""
         return check_latents(np.asarray(latents), self._dimension)
 
-    def either(self, what: str, images: Pixels | None, latents: Float32 | None) -> Pixels | Float32:
+    def either(
+        self, what: str, images: Pixels | LazyRows | None, latents: Float32 | None
+    ) -> Pixels | LazyRows | Float32:
         """Images or latents, whichever was given; ``what`` is the operation's name.
 
         Raises:
@@ -52,7 +61,9 @@ class Checks:
         """
         if (images is None) == (latents is None):
             raise InvalidRequest(f"{what} takes images or latents; send exactly one of them")
-        return self.latents(latents) if images is None else self.images(images)
+        if images is None:
+            return self.latents(latents)
+        return self.images(images)
 
     def group(self, group: Pixels | Float32) -> Pixels | Float32:
         """Images if its datatype is uint8, else latents."""

@@ -1,6 +1,6 @@
 """The threads that decode and encode images, so that the event loop never waits for a codec.
 
-    call, function, arguments → its caller's turn → a free thread → result; seconds → call.codec_s
+    call, function, arguments → its caller's turn → a free thread → result; seconds → call
 
 Knows nothing of what the functions do.
 
@@ -84,7 +84,7 @@ class CodecPool:
     async def run(
         self, call: Call, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``function`` in a thread and add the seconds that it ran to ``call.codec_s``.
+        """Run ``function`` in a thread and add the seconds that it ran to ``call``.
 
         Raises:
             ShuttingDown: The pool is closed.
@@ -114,7 +114,10 @@ class CodecPool:
             self._count(call.caller, -1)
             self._drain_rate.add(int(seconds > 0), time.monotonic())
             # On the event loop, where no other codec of the same call can add at the same time.
-            call.codec_s += seconds
+            if call.compute_s:
+                call.encode_s += seconds
+            else:
+                call.decode_s += seconds
 
     async def aclose(self) -> None:
         """Take nothing new and wait for what runs and waits."""

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from inference.call import Call
     from inference.checks import Strengths
     from inference.interpolation import PathName
+    from inference.results import Then
+    from inference.ride import LazyRows
     from inference.sampling import PriorName
 
     Pixels = NDArray[np.uint8]
@@ -91,8 +93,8 @@ class Engine:
         self.bundle = bundle
         self.options = options
         self.admission = Admission(max_items=options.max_items)
-        self._graphs = Graphs(bundle, options, observe=observe)
         self._codecs = CodecPool(options.thread_count, max_waiting=options.max_queue_size)
+        self._graphs = Graphs(bundle, options, self._codecs, observe=observe)
         self._checks = Checks(bundle.manifest)
         self._priors = Priors(bundle)
         self.providers = self._graphs.providers
@@ -117,22 +119,28 @@ class Engine:
         await self._graphs.warm_up()
         self.admission.become_ready()
 
-    async def encode(self, images: Pixels, call: Call) -> Encoded:
+    async def encode(
+        self, images: Pixels | LazyRows, call: Call, then: Then[Encoded] = None
+    ) -> Encoded:
         """The encoder's mean and log-variance of images.
 
         Args:
-            images: uint8 [N, H, W, C] of the model's own size (`inference.images` makes it so).
+            images: uint8 [N, H, W, C] of the model's own size (`inference.images` makes it so),
+                or what gives such rows.
             call: Whose request it is; measurements are added to it.
+            then: Called once with the result, off the event loop: on the thread where the graph
+                ran, so it should take no longer than the graph.
 
         Raises:
             ShapeMismatch: Another shape or datatype.
+            Exception: What making the rows, or ``then``, raised.
         """
         pixels = self._checks.images(images)
         with self.admission.admit(call, len(pixels)):
-            return Encoded(*await self._graphs.encode(pixels, call))
+            return await self._graphs.encode(pixels, call, then)
 
-    async def decode(self, latents: Float32, call: Call) -> Pixels:
-        """Latents float32 [N, L] → images uint8 [N, H, W, C].
+    async def decode(self, latents: Float32, call: Call, then: Then[Pixels] = None) -> Pixels:
+        """Latents float32 [N, L] → images uint8 [N, H, W, C]; ``then`` as in `encode`.
 
         Raises:
             ShapeMismatch: Another shape or datatype.
@@ -140,23 +148,26 @@ class Engine:
         """
         checked = self._checks.latents(latents)
         with self.admission.admit(call, len(checked)):
-            return await self._graphs.decode(checked, call)
+            return await self._graphs.decode(checked, call, then)
 
-    async def reconstruct(self, images: Pixels, call: Call) -> Images:
-        """Images uint8 [N, H, W, C] → their means, decoded.
+    async def reconstruct(
+        self, images: Pixels | LazyRows, call: Call, then: Then[Images] = None
+    ) -> Images:
+        """Images uint8 [N, H, W, C] → their means, decoded; ``then`` as in `encode`.
 
         Raises:
             ShapeMismatch: Another shape or datatype.
         """
-        return await self.shift(call, images=images, strengths={})
+        return await self.shift(call, images=images, strengths={}, then=then)
 
     async def shift(
         self,
         call: Call,
         *,
-        images: Pixels | None = None,
+        images: Pixels | LazyRows | None = None,
         latents: Float32 | None = None,
         strengths: Strengths,
+        then: Then[Images] = None,
     ) -> Images:
         """Move images, or latents, along attributes.
 
@@ -165,6 +176,7 @@ class Engine:
             images: uint8 [N, H, W, C].
             latents: float32 [N, L], in the place of images.
             strengths: By attribute's name, or float32 [A] or [N, A] in the manifest's order.
+            then: As in `encode`.
 
         Raises:
             InvalidRequest: Both or neither of images and latents; a strength beyond ±10.
@@ -175,7 +187,8 @@ class Engine:
         table = self._checks.strengths(strengths, len(rows))
         with self.admission.admit(call, len(rows)):
             moved = self._moved(await self._graphs.means_of(rows, call), table)
-            return Images(await self._graphs.decode(moved, call), moved)
+            finish = None if then is None else (lambda pixels: then(Images(pixels, moved)))
+            return Images(await self._graphs.decode(moved, call, finish), moved)
 
     async def detail(
         self, call: Call, *, pictures: Sequence[Pixels], strengths: Strengths
@@ -214,7 +227,7 @@ class Engine:
         self,
         call: Call,
         *,
-        images: Pixels | None = None,
+        images: Pixels | LazyRows | None = None,
         latents: Float32 | None = None,
         steps: int,
         path: PathName = "linear",
@@ -282,6 +295,7 @@ class Engine:
         temperature: float = 1.0,
         prior: PriorName = "fitted",
         strengths: Strengths | None = None,
+        then: Then[Sampled] = None,
     ) -> Sampled:
         """Draw images from a prior.
 
@@ -292,6 +306,7 @@ class Engine:
             temperature: 0 to 2, scales the spread about the prior's means; 0 gives the means.
             prior: ``fitted`` to the training images' means, or ``normal``, N(0, I).
             strengths: As in `shift`; nothing is moved if None.
+            then: As in `encode`.
 
         Raises:
             InvalidRequest: A parameter is outside its range, or the model has no such prior.
@@ -308,12 +323,13 @@ class Engine:
             else:
                 drawn = await self.codec(call, self._priors.draw, used, n, temperature, prior)
             moved = self._moved(drawn, table)
-            return Sampled(await self._graphs.decode(moved, call), moved, used)
+            finish = None if then is None else (lambda pixels: then(Sampled(pixels, moved, used)))
+            return Sampled(await self._graphs.decode(moved, call, finish), moved, used)
 
     async def codec(
         self, call: Call, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an image codec off the event loop; its seconds are added to ``call.codec_s``."""
+        """Run an image codec off the event loop; its seconds are added to ``call``."""
         return await self._codecs.run(call, function, *args, **kwargs)
 
     def check_codec_room(self, call: Call, functions: int = 1) -> None:

@@ -6,7 +6,10 @@
 Knows the bundle's tensors; knows no attribute, no prior and no request's parameters.
 
 1. Both graphs share one pool of threads: together they run no more threads than there are cores.
-2. `warm_up` runs every batch size that serving starts from, and believes no manifest.
+2. On a CPU what belongs to rows, making and using them, is done on the graph's own thread, since
+   every thread computes. A GPU must not wait for that: there codecs' threads do it, before and
+   after.
+3. `warm_up` runs every batch size that serving starts from, and believes no manifest.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ import numpy as np
 
 from bundle.store import BundleError
 from inference.batching import BatchLimits, BatchRecord, MicroBatcher
+from inference.codec import all_or_none
+from inference.results import Encoded
+from inference.ride import Finish, LazyRows
 from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
 
 if TYPE_CHECKING:
@@ -28,7 +34,10 @@ if TYPE_CHECKING:
     from bundle.manifest import GraphSpec
     from bundle.store import Bundle
     from inference.call import Call
+    from inference.codec import CodecPool
     from inference.options import EngineOptions
+    from inference.results import Then
+    from inference.ticket import Outputs
 
     Pixels = NDArray[np.uint8]
     Float32 = NDArray[np.float32]
@@ -49,7 +58,12 @@ class Graphs:
     """
 
     def __init__(
-        self, bundle: Bundle, options: EngineOptions, *, observe: Callable[[BatchRecord], None]
+        self,
+        bundle: Bundle,
+        options: EngineOptions,
+        codecs: CodecPool,
+        *,
+        observe: Callable[[BatchRecord], None],
     ) -> None:
         """Open both sessions; no event loop needs to run yet.
 
@@ -59,6 +73,7 @@ class Graphs:
         """
         self._bundle = bundle
         self._options = options
+        self._codecs = codecs
         threads = options.thread_count
         pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
         self.sessions = {
@@ -66,14 +81,18 @@ class Graphs:
             for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
         }
         self.providers = self.sessions["encoder"].providers
+        self._on_gpu = self.providers[0] == CUDA
+        # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
+        # batches small. A CPU is fastest with one calling thread per core, and one batch more
+        # than threads, so that none waits for the event loop.
+        slots = min(threads, 2) if self._on_gpu else threads + 1
         limits = BatchLimits(
             max_batch_size=options.max_batch_size,
             max_queue_size=options.max_queue_size,
             max_queue_delay_ms=options.max_queue_delay_ms,
+            # A CPU gains next to nothing by large batches, and loses by threads without work.
+            spread_over=1 if self._on_gpu else threads,
         )
-        # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
-        # batches small. A CPU is fastest with one calling thread per core.
-        slots = min(threads, 2) if self.providers[0] == CUDA else threads
         self._batchers = {
             name: MicroBatcher(graph, limits=limits, slots=slots, observe=observe)
             for name, graph in self.sessions.items()
@@ -102,25 +121,41 @@ class Graphs:
             for name, spec in (("encoder", graphs.encoder), ("decoder", graphs.decoder)):
                 await self._try(name, spec, size)
 
-    async def encode(self, pixels: Pixels, call: Call) -> tuple[Float32, Float32 | None]:
-        """Mean and log-variance of images; a plain autoencoder has no log-variance."""
-        outputs = await self._batchers["encoder"].submit(pixels, call)
-        return outputs[0], None if self._logvar is None else outputs[self._logvar]
+    async def encode(
+        self, pixels: Pixels | LazyRows, call: Call, then: Then[Encoded] = None
+    ) -> Encoded:
+        """Mean and log-variance of images; a plain autoencoder has no log-variance.
 
-    async def decode(self, latents: Float32, call: Call) -> Pixels:
-        """Images of latents."""
-        (images,) = await self._batchers["decoder"].submit(latents, call)
+        Args:
+            pixels: uint8 [N, H, W, C].
+            call: Whose request it is.
+            then: Called once with the result, off the event loop.
+        """
+
+        def named(outputs: Outputs) -> Encoded:
+            return Encoded(outputs[0], None if self._logvar is None else outputs[self._logvar])
+
+        finish = None if then is None else (lambda outputs: then(named(outputs)))
+        return named(await self._run("encoder", pixels, call, finish))
+
+    async def decode(self, latents: Float32, call: Call, then: Then[Pixels] = None) -> Pixels:
+        """Images of latents; ``then`` as in `encode`."""
+        finish = None if then is None else (lambda outputs: then(outputs[0]))
+        (images,) = await self._run("decoder", latents, call, finish)
         return images
 
-    async def means_of(self, rows: Pixels | Float32, call: Call) -> Float32:
+    async def means_of(self, rows: Pixels | LazyRows | Float32, call: Call) -> Float32:
         """The means of images, and of latents these themselves."""
-        return (await self.means([rows], call))[0]
+        if isinstance(rows, LazyRows) or rows.dtype == np.uint8:
+            return (await self.encode(cast("Pixels | LazyRows", rows), call)).mean
+        return cast("Float32", rows)
 
     async def means(self, groups: Sequence[Pixels | Float32], call: Call) -> list[Float32]:
         """As `means_of` for each group; the images of all groups are submitted together."""
         images = [group for group in groups if group.dtype == np.uint8]
         if images:
-            mean, _ = await self.encode(np.concatenate(images), call)
+            together = cast("Pixels", np.concatenate(images))
+            mean = await self.means_of(together, call)
             edges = np.cumsum([len(group) for group in images])[:-1]
             parts = iter(np.split(mean, edges))
         return [
@@ -151,10 +186,27 @@ class Graphs:
         for graph in self.sessions.values():
             graph.close()
 
+    async def _run(
+        self, name: str, rows: Pixels | LazyRows | Float32, call: Call, then: Then[Outputs]
+    ) -> Outputs:
+        finish = None if then is None or self._on_gpu else Finish(then)
+        if isinstance(rows, LazyRows) and self._on_gpu:
+            self._codecs.check_room(call, len(rows))
+            made = await all_or_none(self._codecs.run(call, make) for make in rows.makers)
+            rows = np.stack(made)
+        outputs = await self._batchers[name].submit(rows, call, finish)
+        if finish is not None and finish.done:
+            call.encode_s += finish.seconds
+            if finish.error is not None:
+                raise finish.error
+        elif then is not None:
+            await self._codecs.run(call, then, outputs)
+        return outputs
+
     async def _try(self, name: str, spec: GraphSpec, size: int) -> None:
         tensor = spec.inputs[0]
         rows = np.zeros((size, *tensor.shape[1:]), _DATATYPES[tensor.datatype])
-        outputs = await self.sessions[name](rows)
+        outputs = await self.sessions[name].run(rows)
         found = [(str(output.dtype), output.shape) for output in outputs]
         wanted = [(_DATATYPES[out.datatype].name, (size, *out.shape[1:])) for out in spec.outputs]
         if found != wanted:

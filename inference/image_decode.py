@@ -249,7 +249,8 @@ def _over_white(image: Image.Image, channels: int) -> Image.Image:
         see_through = image.convert("RGBA")
         image = Image.new("RGB", image.size, (255, 255, 255))
         image.paste(see_through, mask=see_through.getchannel("A"))
-    return image.convert(mode)
+    # Pillow's own `convert` would copy.
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _in_own_channels(image: Image.Image) -> Image.Image:
@@ -267,6 +268,8 @@ def _high_byte(image: Image.Image) -> Image.Image:
 
 
 def _place(image: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    if image.size == (spec.width, spec.height):
+        return np.array(image).reshape(spec.shape)
     where = placement(image.width, image.height, spec)
     resized = image.resize(where.size, _FILTERS[spec.resize], box=where.box)
     canvas = np.zeros(spec.shape, np.uint8)

@@ -5,6 +5,7 @@ bytes → decode → uint8 [H, W, C] → … → uint8 [N, H, W, C] → contact_
 
 from inference.image_decode import INPUT_MEDIA_TYPES, ImageLimits, decode, fit, measure, read
 from inference.image_encode import MEDIA_TYPES, OutputFormat, contact_sheet, encode
+from inference.image_glance import is_light
 
 __all__ = [
     "INPUT_MEDIA_TYPES",
@@ -15,6 +16,7 @@ __all__ = [
     "decode",
     "encode",
     "fit",
+    "is_light",
     "measure",
     "read",
 ]

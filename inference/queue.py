@@ -35,9 +35,14 @@ from inference.reserve import Reserve
 from inference.ticket import Batch, BatchLimits, Outputs, Part, Rows, Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from inference.call import Call
+    from inference.ride import Finish, Landing, LazyRows
+
+
+_LEAST_SHARE = 4
+"""Fewer items are not worth a way to a thread and back."""
 
 
 class TicketQueue:
@@ -50,7 +55,7 @@ class TicketQueue:
     """
 
     def __init__(
-        self, limits: BatchLimits, answer: Callable[[Ticket, Outputs | ServingError], None]
+        self, limits: BatchLimits, answer: Callable[[Ticket, Outputs | Exception], None]
     ) -> None:
         """An empty queue."""
         self.limits = limits
@@ -88,8 +93,10 @@ class TicketQueue:
         oldest = self._lines.oldest_arrival
         return None if oldest is None else oldest + self.limits.max_queue_delay_ms / 1000
 
-    def put(self, rows: Rows, call: Call, now: float) -> Ticket:
-        """Queue ``rows`` [n, …] for ``call``.
+    def put(
+        self, rows: Rows | LazyRows, call: Call, now: float, finish: Finish | None = None
+    ) -> Ticket:
+        """Queue ``rows`` [n, …] for ``call``; ``finish`` is handed on with them.
 
         Raises:
             InvalidRequest: There is no row.
@@ -103,7 +110,7 @@ class TicketQueue:
                 "was queued; send it with a larger deadline"
             )
         self._check_room(len(rows), call.caller)
-        ticket = Ticket(next(self._numbers), rows, call, now)
+        ticket = Ticket(next(self._numbers), rows, call, now, finish)
         self._live[ticket.number] = ticket
         self._lines.add(ticket)
         if call.deadline is not None:
@@ -142,18 +149,19 @@ class TicketQueue:
                 return self._depart([part], now, second_try=True)
         if not self.queued_items or (patient and self._held_back(now)):
             return None
-        return self._depart(self._lines.take(self.limits.max_batch_size), now)
+        return self._depart(self._lines.take(self._room()), now)
 
-    def complete(self, batch: Batch, outputs: Outputs, now: float) -> None:
-        """Hand out the outputs of ``batch``, each [size, …] (`check_rows`), as views."""
+    def complete(self, batch: Batch, landings: Sequence[Landing], now: float) -> None:
+        """Hand out what became of ``batch``, one landing for each of its parts."""
         self._arrive(batch, now)
-        first = 0
-        for part in batch.parts:
-            last = first + part.size
-            if part.ticket.number in self._live:
-                views = tuple(output[first:last] for output in outputs)
-                self._deliver(part, batch.size, views, now)
-            first = last
+        for part, landing in zip(batch.parts, landings, strict=True):
+            if part.ticket.number not in self._live:
+                continue
+            part.ticket.call.decode_s += landing.made_s
+            if isinstance(landing.outcome, Exception):
+                self._end(part.ticket, now, landing.outcome)
+            else:
+                self._deliver(part, batch.size, landing.outcome, now)
 
     def fail(self, batch: Batch, error: BaseException, now: float) -> None:
         """The run of ``batch`` failed: its one ticket fails, or each of several is tried alone."""
@@ -195,6 +203,12 @@ class TicketQueue:
             self._deadlines = [entry for entry in self._deadlines if entry[1] in self._live]
             heapq.heapify(self._deadlines)
 
+    def _room(self) -> int:
+        """Items of the next batch: of all that wait and run, no more than a fair share."""
+        limits = self.limits
+        share = -(-(self.queued_items + self.in_flight_items) // limits.spread_over)
+        return min(limits.max_batch_size, max(share, _LEAST_SHARE))
+
     def _held_back(self, now: float) -> bool:
         limits = self.limits
         if not limits.max_queue_delay_ms or self.queued_items >= limits.max_batch_size:
@@ -228,9 +242,7 @@ class TicketQueue:
         if ticket.landed == ticket.size:
             self._end(ticket, now, _put_together(ticket.parts))
 
-    def _end(
-        self, ticket: Ticket, now: float, outcome: Outputs | ServingError | None = None
-    ) -> None:
+    def _end(self, ticket: Ticket, now: float, outcome: Outputs | Exception | None = None) -> None:
         del self._live[ticket.number]
         self._lines.remove(ticket)
         started = now if ticket.started is None else ticket.started

@@ -7,8 +7,9 @@ Knows nothing of how they came about.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
     Float32 = NDArray[np.float32]
+
+T = TypeVar("T")
+Then = Callable[[T], object] | None
+"""What to do with a result before its caller has it: called once, off the event loop."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""ONNX Runtime sessions: a graph's bytes become something that can be awaited with rows.
+"""ONNX Runtime sessions: a graph's bytes become something that can be awaited with a batch.
 
-    ONNX bytes, device → session; rows [n, …] → a worker thread → session.run → outputs, each [n, …]
+    ONNX bytes, device → session; batch → a worker thread → session.run → landings
 
-Knows no bundle and no batching. What ONNX Runtime says of a failure stays inside the exception's
+Knows no bundle and no queue. What ONNX Runtime says of a failure stays inside the exception's
 cause; clients are told that it failed.
 
 1. A session on CPU computes on its calling thread alone, and none of its threads spins: one
@@ -22,10 +22,12 @@ from typing import TYPE_CHECKING, Literal
 import onnxruntime as ort
 
 from inference.errors import InferenceFailed
+from inference.ride import ride
 from inference.ticket import check_rows
 
 if TYPE_CHECKING:
-    from inference.ticket import Outputs, Rows
+    from inference.ride import Landing
+    from inference.ticket import Batch, Outputs, Rows
 
 _logger = logging.getLogger(__name__)
 
@@ -67,8 +69,17 @@ class OrtGraph:
         self._executor = executor
         self._input: str = session.get_inputs()[0].name
 
-    async def __call__(self, rows: Rows) -> Outputs:
-        """Run one batch on a thread of the pool.
+    async def __call__(self, batch: Batch) -> list[Landing]:
+        """Run one batch on a thread of the pool, with all that its tickets ask for beside it.
+
+        Raises:
+            InferenceFailed: The run failed, or an output has not as many rows as the batch.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, ride, batch, self._run)
+
+    async def run(self, rows: Rows) -> Outputs:
+        """Run rows on a thread of the pool.
 
         Args:
             rows: [n, …], of the graph's datatype.
@@ -80,14 +91,7 @@ class OrtGraph:
             InferenceFailed: The run failed, or an output has not n rows.
         """
         loop = asyncio.get_running_loop()
-        try:
-            outputs = await loop.run_in_executor(self._executor, self._run, rows)
-        # ONNX Runtime's exceptions have no base class of their own.
-        except Exception as error:
-            raise InferenceFailed(
-                f"the {self.name}'s run failed; the cause is in the server's log under this "
-                "request's id"
-            ) from error
+        outputs = await loop.run_in_executor(self._executor, self._run, rows)
         check_rows(outputs, len(rows))
         return outputs
 
@@ -96,7 +100,14 @@ class OrtGraph:
         self._executor.shutdown()
 
     def _run(self, rows: Rows) -> Outputs:
-        return tuple(self._session.run(None, {self._input: rows}))
+        try:
+            return tuple(self._session.run(None, {self._input: rows}))
+        # ONNX Runtime's exceptions have no base class of their own.
+        except Exception as error:
+            raise InferenceFailed(
+                f"the {self.name}'s run failed; the cause is in the server's log under this "
+                "request's id"
+            ) from error
 
 
 def open_session(

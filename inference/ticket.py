@@ -18,6 +18,7 @@ from inference.errors import InferenceFailed
 
 if TYPE_CHECKING:
     from inference.call import Call
+    from inference.ride import Finish, LazyRows
 
 Rows = NDArray[Any]
 Outputs = tuple[NDArray[Any], ...]
@@ -32,11 +33,14 @@ class BatchLimits:
         max_queue_size: Items that may wait; beyond it a request is refused.
         max_queue_delay_ms: How long a batch that is not full may wait for more items while a
             slot is free; 0 never waits.
+        spread_over: Batches that run at the same time where a batch costs as much as its items
+            one by one: then none shall wait for a long one while threads are idle.
     """
 
     max_batch_size: int
     max_queue_size: int
     max_queue_delay_ms: float = 0.0
+    spread_over: int = 1
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could pass.
@@ -48,6 +52,7 @@ class BatchLimits:
             ("max_batch_size", 1),
             ("max_queue_size", 1),
             ("max_queue_delay_ms", 0),
+            ("spread_over", 1),
         ):
             value = getattr(self, name)
             if not lowest <= value < math.inf:
@@ -60,9 +65,10 @@ class Ticket:
 
     Attributes:
         number: Counts up; the ticket's identity.
-        rows: [n, …], n ≥ 1.
+        rows: [n, …], n ≥ 1, or what they will be made from.
         call: Whose request it is; measurements are added when the ticket ends.
         arrived: When it was queued.
+        finish: To be called with its outputs where its graph ran.
         started: When its first rows left in a batch.
         taken: Rows that have left in batches so far.
         landed: Rows whose outputs are here.
@@ -70,9 +76,10 @@ class Ticket:
     """
 
     number: int
-    rows: Rows
+    rows: Rows | LazyRows
     call: Call
     arrived: float
+    finish: Finish | None = None
     started: float | None = None
     taken: int = 0
     landed: int = 0
@@ -98,7 +105,7 @@ class Part(NamedTuple):
 
     @property
     def rows(self) -> Rows:
-        """A view of the ticket's rows."""
+        """A view of the ticket's rows; of lazy ones, the rows made now."""
         return self.ticket.rows[self.start : self.stop]
 
 

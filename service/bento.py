@@ -25,6 +25,7 @@ from service.hosting import FrontedService, this_runtime
 from service.loading import check_count, load_images, load_latents
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
+from service.process import settle
 from service.runtime import Runtime
 from service.settings import Settings
 from service.tls import http_tls
@@ -69,6 +70,7 @@ class LatentService:
         self.runtime.drain_at_signal()
         self.runtime.start()
         await self.grpc.start()
+        settle()
 
     @bentoml.on_shutdown
     async def close(self) -> None:

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from inference.errors import InvalidRequest
 from service.inputs import read_inputs
-from service.loading import check_count, load_groups, load_images, load_latents, own_pictures
+from service.loading import (
+    check_count,
+    load_groups,
+    load_images,
+    load_latents,
+    own_pictures,
+    rows_of_images,
+)
 from service.negotiation import choose
+from service.outgoing import Outgoing
 from service.parameters import (
     ImageParameters,
     InterpolateParameters,
@@ -20,16 +28,15 @@ from service.parameters import (
     ShiftParameters,
     check,
 )
-from service.rendering import render_images, render_vectors
+from service.rendering import is_light, render_images, render_vectors
 from service.wire import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
     from inference.call import Call
+    from inference.results import Encoded, Images, Pictures, Sampled
     from service.inputs import Inputs
     from service.routes import Route
     from service.runtime import Runtime
@@ -47,12 +54,14 @@ async def encode(runtime: Runtime, request: Request, route: Route) -> Reply:
     """Images → mean and logvar float32 [N, L]."""
     media_type, inputs = await _read(runtime, request, route)
     check(route.parameters, inputs.fields, route.takes)
-    pixels = await load_images(runtime, inputs.images, request.call)
-    encoded = await runtime.engine.encode(pixels, request.call)
-    body = await _render(
-        runtime, request.call, render_vectors, encoded.mean, encoded.logvar, media_type
-    )
-    return Reply(body, media_type)
+    rows = await rows_of_images(runtime, inputs.images, request.call)
+
+    def render(encoded: Encoded) -> bytes:
+        return render_vectors(encoded.mean, encoded.logvar, media_type)
+
+    answer = Outgoing(render, light=is_light(media_type, len(rows)))
+    encoded = await runtime.engine.encode(rows, request.call, answer.on_the_way)
+    return Reply(await answer.body(runtime.engine, request.call, encoded), media_type)
 
 
 async def decode(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -60,8 +69,13 @@ async def decode(runtime: Runtime, request: Request, route: Route) -> Reply:
     media_type, inputs = await _read(runtime, request, route)
     parameters = check(ImageParameters, inputs.fields, route.takes)
     latents = load_latents(runtime, inputs.latents)
-    pixels = await runtime.engine.decode(latents, request.call)
-    return await _images(runtime, request.call, pixels, media_type, parameters, {})
+
+    def render(pixels: Pixels) -> bytes:
+        return render_images(pixels, media_type, parameters.columns, {})
+
+    answer = Outgoing(render, light=is_light(media_type, len(latents)))
+    pixels = await runtime.engine.decode(latents, request.call, answer.on_the_way)
+    return Reply(await answer.body(runtime.engine, request.call, pixels), media_type)
 
 
 async def sample(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -69,6 +83,12 @@ async def sample(runtime: Runtime, request: Request, route: Route) -> Reply:
     media_type, inputs = await _read(runtime, request, route)
     parameters = check(SampleParameters, inputs.fields, route.takes)
     check_count(runtime, parameters.n)
+
+    def render(found: Sampled) -> bytes:
+        facts = {"latents": found.latents, "seed": found.seed}
+        return render_images(found.images, media_type, parameters.columns, facts)
+
+    answer = Outgoing(render, light=is_light(media_type, parameters.n))
     sampled = await runtime.engine.sample(
         parameters.n,
         request.call,
@@ -76,12 +96,11 @@ async def sample(runtime: Runtime, request: Request, route: Route) -> Reply:
         temperature=parameters.temperature,
         prior=parameters.prior,
         strengths=parameters.attributes,
+        then=answer.on_the_way,
     )
-    facts = {"latents": sampled.latents, "seed": sampled.seed}
     headers = {"X-Seed": str(sampled.seed)}
-    return await _images(
-        runtime, request.call, sampled.images, media_type, parameters, facts, headers
-    )
+    body = await answer.body(runtime.engine, request.call, sampled)
+    return Reply(body, media_type, headers=headers)
 
 
 async def shift(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -91,23 +110,22 @@ async def shift(runtime: Runtime, request: Request, route: Route) -> Reply:
     _check_either(route, inputs)
     if parameters.detail:
         return await _detail(runtime, request.call, inputs, media_type, parameters)
+    start = await _start(runtime, inputs, request.call)
+    answer = _pictures(media_type, parameters, sum(map(len, start.values())))
     shifted = await runtime.engine.shift(
-        request.call,
-        **await _start(runtime, inputs, request.call),
-        strengths=parameters.attributes,
+        request.call, **start, strengths=parameters.attributes, then=answer.on_the_way
     )
-    facts = {"latents": shifted.latents}
-    return await _images(runtime, request.call, shifted.images, media_type, parameters, facts)
+    return Reply(await answer.body(runtime.engine, request.call, shifted), media_type)
 
 
 async def reconstruct(runtime: Runtime, request: Request, route: Route) -> Reply:
     """Images → the model's own picture of them."""
     media_type, inputs = await _read(runtime, request, route)
     parameters = check(ImageParameters, inputs.fields, route.takes)
-    pixels = await load_images(runtime, inputs.images, request.call)
-    result = await runtime.engine.reconstruct(pixels, request.call)
-    facts = {"latents": result.latents}
-    return await _images(runtime, request.call, result.images, media_type, parameters, facts)
+    rows = await rows_of_images(runtime, inputs.images, request.call)
+    answer = _pictures(media_type, parameters, len(rows))
+    result = await runtime.engine.reconstruct(rows, request.call, answer.on_the_way)
+    return Reply(await answer.body(runtime.engine, request.call, result), media_type)
 
 
 async def interpolate(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -122,8 +140,8 @@ async def interpolate(runtime: Runtime, request: Request, route: Route) -> Reply
         steps=parameters.steps,
         path=parameters.path,
     )
-    facts = {"latents": result.latents}
-    return await _images(runtime, request.call, result.images, media_type, parameters, facts)
+    answer = _pictures(media_type, parameters, parameters.steps)
+    return Reply(await answer.body(runtime.engine, request.call, result), media_type)
 
 
 async def arithmetic(runtime: Runtime, request: Request, route: Route) -> Reply:
@@ -132,8 +150,8 @@ async def arithmetic(runtime: Runtime, request: Request, route: Route) -> Reply:
     parameters = check(ImageParameters, inputs.fields, route.takes)
     groups = await load_groups(runtime, inputs.groups, request.call)
     result = await runtime.engine.arithmetic(request.call, **groups)
-    facts = {"latents": result.latents}
-    return await _images(runtime, request.call, result.images, media_type, parameters, facts)
+    answer = _pictures(media_type, parameters, 1)
+    return Reply(await answer.body(runtime.engine, request.call, result), media_type)
 
 
 async def _detail(
@@ -148,8 +166,13 @@ async def _detail(
         result = await runtime.engine.detail(
             call, pictures=pictures, strengths=parameters.attributes
         )
-        facts = {"latents": result.latents}
-        return await _images(runtime, call, result.pictures, media_type, parameters, facts)
+
+        def render(found: Pictures) -> bytes:
+            facts = {"latents": found.latents}
+            return render_images(found.pictures, media_type, parameters.columns, facts)
+
+        answer = Outgoing(render, light=is_light(media_type, len(pictures)))
+        return Reply(await answer.body(runtime.engine, call, result), media_type)
 
 
 def _check_either(route: Route, inputs: Inputs) -> None:
@@ -164,7 +187,7 @@ async def _start(runtime: Runtime, inputs: Inputs, call: Call) -> dict[str, Any]
     """The engine's argument for the images or latents that were given."""
     if inputs.images is None:
         return {"latents": load_latents(runtime, inputs.latents)}
-    return {"images": await load_images(runtime, inputs.images, call)}
+    return {"images": await rows_of_images(runtime, inputs.images, call)}
 
 
 async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, Inputs]:
@@ -179,23 +202,9 @@ async def _read(runtime: Runtime, request: Request, route: Route) -> tuple[str, 
     return media_type, await runtime.engine.codec(request.call, parse)
 
 
-async def _images(  # noqa: PLR0917  (one result's worth, in the order of the flow)
-    runtime: Runtime,
-    call: Call,
-    pixels: Sequence[Pixels] | Pixels,
-    media_type: str,
-    parameters: ImageParameters,
-    facts: Mapping[str, Any],
-    headers: Mapping[str, str] | None = None,
-) -> Reply:
-    body = await _render(
-        runtime, call, render_images, pixels, media_type, parameters.columns, facts
-    )
-    return Reply(body, media_type, headers=headers or {})
+def _pictures(media_type: str, parameters: ImageParameters, count: int) -> Outgoing[Images, bytes]:
+    def render(found: Images) -> bytes:
+        facts = {"latents": found.latents}
+        return render_images(found.images, media_type, parameters.columns, facts)
 
-
-async def _render(
-    runtime: Runtime, call: Call, render: Callable[..., bytes], *arguments: object
-) -> bytes:
-    with runtime.observer.codec(call, "encode"):
-        return await runtime.engine.codec(call, render, *arguments)
+    return Outgoing(render, light=is_light(media_type, count))

@@ -16,12 +16,14 @@ from inference.errors import InvalidRequest
 from service.grpc_gate import Streamed, Unary
 from service.grpc_messages import (
     check_format,
+    is_light,
     read_images,
     read_matrix,
     write_images,
     write_matrix,
 )
-from service.loading import load_images, load_latents
+from service.loading import load_latents, rows_of_images
+from service.outgoing import Outgoing
 from service.parameters import SampleParameters, ShiftParameters, check
 from service.proto.latentserve.v1 import latents_pb2 as pb
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from inference.call import Call
     from inference.errors import ServingError
     from inference.interpolation import PathName
+    from inference.results import Images, Sampled
+    from inference.ride import LazyRows
     from service.runtime import Runtime
 
     Pixels = NDArray[np.uint8]
@@ -75,8 +79,8 @@ class LatentsService:
 
     async def encode(self, asked: pb.EncodeRequest, call: Call) -> pb.EncodeResponse:
         """Images → mean and logvar."""
-        pixels = await self._pixels(asked.images, call)
-        encoded = await self._runtime.engine.encode(pixels, call)
+        rows = await self._rows(asked.images, call)
+        encoded = await self._runtime.engine.encode(rows, call)
         logvar = None if encoded.logvar is None else write_matrix(encoded.logvar)
         return pb.EncodeResponse(mean=write_matrix(encoded.mean), logvar=logvar)
 
@@ -84,8 +88,13 @@ class LatentsService:
         """Latents → images."""
         check_format(asked.format)
         latents = self._latents(asked.latents if asked.HasField("latents") else None)
-        pixels = await self._runtime.engine.decode(latents, call)
-        return pb.ImagesResponse(images=await self._written(pixels, asked.format, call))
+
+        def render(pixels: Pixels) -> pb.ImagesResponse:
+            return pb.ImagesResponse(images=write_images(pixels, asked.format))
+
+        answer = Outgoing(render, light=is_light(asked.format, len(latents)))
+        pixels = await self._runtime.engine.decode(latents, call, answer.on_the_way)
+        return await answer.body(self._runtime.engine, call, pixels)
 
     async def sample(self, asked: pb.SampleRequest, call: Call) -> pb.SampleResponse:
         """A seed → new images."""
@@ -97,6 +106,15 @@ class LatentsService:
         }
         values["prior"] = _word("prior", asked.prior, _PRIORS)
         parameters = check(SampleParameters, {**values, "attributes": dict(asked.attributes)})
+
+        def render(found: Sampled) -> pb.SampleResponse:
+            return pb.SampleResponse(
+                images=write_images(found.images, asked.format),
+                latents=write_matrix(found.latents),
+                seed=found.seed,
+            )
+
+        answer = Outgoing(render, light=is_light(asked.format, parameters.n))
         sampled = await self._runtime.engine.sample(
             parameters.n,
             call,
@@ -104,27 +122,28 @@ class LatentsService:
             temperature=parameters.temperature,
             prior=parameters.prior,
             strengths=parameters.attributes,
+            then=answer.on_the_way,
         )
-        return pb.SampleResponse(
-            images=await self._written(sampled.images, asked.format, call),
-            latents=write_matrix(sampled.latents),
-            seed=sampled.seed,
-        )
+        return await answer.body(self._runtime.engine, call, sampled)
 
     async def shift(self, asked: pb.ShiftRequest, call: Call) -> pb.ImagesResponse:
         """Images or latents → the same with attributes moved."""
         check_format(asked.format)
         parameters = check(ShiftParameters, {"attributes": dict(asked.attributes)})
         source = await self._source(asked, call)
-        shifted = await self._runtime.engine.shift(call, **source, strengths=parameters.attributes)
-        return await self._answer(shifted.images, shifted.latents, asked.format, call)
+        answer = _answer(asked.format, sum(map(len, source.values())))
+        shifted = await self._runtime.engine.shift(
+            call, **source, strengths=parameters.attributes, then=answer.on_the_way
+        )
+        return await answer.body(self._runtime.engine, call, shifted)
 
     async def reconstruct(self, asked: pb.ReconstructRequest, call: Call) -> pb.ImagesResponse:
         """Images → the model's own picture of them."""
         check_format(asked.format)
-        pixels = await self._pixels(asked.images, call)
-        result = await self._runtime.engine.reconstruct(pixels, call)
-        return await self._answer(result.images, result.latents, asked.format, call)
+        rows = await self._rows(asked.images, call)
+        answer = _answer(asked.format, len(rows))
+        result = await self._runtime.engine.reconstruct(rows, call, answer.on_the_way)
+        return await answer.body(self._runtime.engine, call, result)
 
     async def interpolate(self, asked: pb.InterpolateRequest, call: Call) -> pb.ImagesResponse:
         """Two images or latents → images on the way between them."""
@@ -134,7 +153,8 @@ class LatentsService:
         result = await self._runtime.engine.interpolate(
             call, **source, steps=asked.steps, path=path
         )
-        return await self._answer(result.images, result.latents, asked.format, call)
+        answer = _answer(asked.format, asked.steps)
+        return await answer.body(self._runtime.engine, call, result)
 
     async def get_model(self, _: pb.GetModelRequest, call: Call) -> pb.GetModelResponse:  # noqa: ARG002  (a method's signature)
         """What is served, and within which limits."""
@@ -171,27 +191,23 @@ class LatentsService:
             raise InvalidRequest("neither images nor latents came; send one of them")
         if which == "latents":
             return {"latents": self._latents(asked.latents)}
-        return {"images": await self._pixels(asked.images, call)}
+        return {"images": await self._rows(asked.images, call)}
 
-    async def _pixels(self, given: pb.Images, call: Call) -> Pixels:
+    async def _rows(self, given: pb.Images, call: Call) -> Pixels | LazyRows:
         loaded = read_images(given, self._runtime.settings.max_items)
-        return await load_images(self._runtime, loaded, call)
+        return await rows_of_images(self._runtime, loaded, call)
 
     def _latents(self, given: pb.Matrix | None) -> Latents:
         rows = None if given is None else read_matrix(given, self._runtime.settings.max_items)
         return load_latents(self._runtime, rows)
 
-    async def _answer(
-        self, pixels: Pixels, latents: Latents, asked: int, call: Call
-    ) -> pb.ImagesResponse:
-        images = await self._written(pixels, asked, call)
-        return pb.ImagesResponse(images=images, latents=write_matrix(latents))
 
-    async def _written(self, pixels: Pixels, asked: int, call: Call) -> pb.Images:
-        if asked == pb.IMAGE_FORMAT_PIXELS:
-            return write_images(pixels, asked)
-        with self._runtime.observer.codec(call, "encode"):
-            return await self._runtime.engine.codec(call, write_images, pixels, asked)
+def _answer(asked: int, count: int) -> Outgoing[Images, pb.ImagesResponse]:
+    def render(found: Images) -> pb.ImagesResponse:
+        images = write_images(found.images, asked)
+        return pb.ImagesResponse(images=images, latents=write_matrix(found.latents))
+
+    return Outgoing(render, light=is_light(asked, count))
 
 
 def _word(name: str, number: int, words: dict[int, W]) -> W:

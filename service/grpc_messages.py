@@ -17,6 +17,7 @@ import numpy as np
 
 from inference import images
 from inference.errors import InvalidImage, InvalidRequest, ShapeMismatch, TooManyItems
+from service import rendering
 from service.proto.latentserve.v1 import latents_pb2 as pb
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ def write_images(pixels: Pixels, asked: int) -> pb.Images:
         return pb.Images(pixels=pb.Pixels(shape=pixels.shape, data=pixels.tobytes()))
     media_type = _MEDIA_TYPES[asked]
     return pb.Images(files=[images.encode(image, media_type) for image in pixels])
+
+
+def is_light(asked: int, count: int) -> bool:
+    """Whether ``count`` images are written in the format ``asked`` in a few milliseconds."""
+    return asked == pb.IMAGE_FORMAT_PIXELS or rendering.is_light(_MEDIA_TYPES[asked], count)
 
 
 def _read_pixels(given: pb.Pixels, max_items: int) -> Pixels:

@@ -1,6 +1,7 @@
 """What a request gave → arrays as the engine takes them.
 
 compressed images | uint8 [N, h, w, C] → uint8 [N, H, W, C] of the model's shape, or own pictures
+light compressed images → rows that are read where they are run
 JSON rows | float [N, L] → float32 [N, L]
 
 Knows the engine's words and no body format. Codecs run off the event loop.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import reprlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +29,7 @@ from inference.errors import (
     TooManyItems,
     UnsupportedMediaType,
 )
+from inference.ride import LazyRows
 from service.groups import GROUP_FIELDS
 
 if TYPE_CHECKING:
@@ -41,6 +44,25 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
     Latents = NDArray[np.float32]
+
+
+async def rows_of_images(
+    runtime: Runtime, given: list[bytes] | Pixels | None, call: Call
+) -> Pixels | LazyRows:
+    """As `load_images`; but light images are left to be read on the way into a batch.
+
+    Raises:
+        InvalidRequest: There are none.
+        InvalidImage: As in `load_images`; of light ones when they are read.
+    """
+    if isinstance(given, list) and all(map(images.is_light, given)):
+        return LazyRows(
+            [
+                partial(_decode_one, label, data, runtime)
+                for label, data in zip(_numbered(given), given, strict=True)
+            ]
+        )
+    return await load_images(runtime, given, call)
 
 
 async def load_images(
@@ -74,9 +96,7 @@ async def load_images(
             runtime.engine.codec(call, _decode_one, label, data, runtime)
             for label, data in zip(labels or _numbered(given), given, strict=True)
         ]
-    with runtime.observer.codec(call, "decode"):
-        pixels = await all_or_none(jobs)
-    return np.stack(pixels)
+    return np.stack(await all_or_none(jobs))
 
 
 @contextlib.asynccontextmanager
@@ -100,14 +120,12 @@ async def own_pictures(
             take(given.size // max(1, given.shape[-1]))
             yield list(given)
             return
-        with runtime.observer.codec(call, "decode"):
-            take(sum(await engine.codec(call, _measure_all, given, limits)))
-            jobs = [
-                engine.codec(call, _read_one, label, data, limits)
-                for label, data in zip(_numbered(given), given, strict=True)
-            ]
-            pictures = await all_or_none(jobs)
-        yield pictures
+        take(sum(await engine.codec(call, _measure_all, given, limits)))
+        jobs = [
+            engine.codec(call, _read_one, label, data, limits)
+            for label, data in zip(_numbered(given), given, strict=True)
+        ]
+        yield await all_or_none(jobs)
 
 
 async def load_groups(

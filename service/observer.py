@@ -1,20 +1,18 @@
 """Where a worker is watched from: what happens is told here once, and counted, logged and traced.
 
-arrive → begin → codec …, batch … → finish → Telemetry, access log, Tracing
+arrive → begin → batch … → finish → Telemetry, access log, Tracing
 
 Knows no protocol and no image. With neither log nor tracing it costs what the counting costs.
 """
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 from service import access_log
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from inference.batching import BatchRecord
     from inference.call import Call
@@ -52,6 +50,7 @@ class Observer:
         self.telemetry.observe_request(
             finished.route, finished.status, finished.slug, finished.seconds, finished.call.items
         )
+        self.telemetry.observe_codecs(finished.call)
         trace_id = ""
         if self.tracing is not None:
             self.tracing.end(finished)
@@ -70,17 +69,3 @@ class Observer:
         if self.tracing is not None:
             await self.tracing.aclose()
             self.tracing = None
-
-    @contextlib.contextmanager
-    def codec(self, call: Call, stage: str) -> Generator[None]:
-        """Images are decoded or encoded for ``call`` while the context lasts.
-
-        Args:
-            call: Whose ``codec_s`` grows meanwhile.
-            stage: ``decode`` or ``encode``.
-        """
-        before, started = call.codec_s, time.perf_counter()
-        yield
-        self.telemetry.observe_codec(stage, call.codec_s - before)
-        if self.tracing is not None:
-            self.tracing.codec(call, stage, time.perf_counter() - started)

@@ -36,6 +36,15 @@ VECTOR_OFFERS = (JSON, NPY)
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
+_LIGHT = frozenset({PNG, JSON, NPY})
+_LIGHT_COUNT = 8
+
+
+def is_light(media_type: str, count: int) -> bool:
+    """Whether a body of ``count`` images or vectors is written in a few milliseconds."""
+    return media_type in _LIGHT and count <= _LIGHT_COUNT
+
+
 def json_bytes(document: object) -> bytes:
     """JSON, with arrays as nested lists of the shortest numbers that read back equal."""
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,6 +1,6 @@
 """Traces of requests and micro-batches, by OpenTelemetry's SDK.
 
-traceparent → span of the request ⟵ queue, compute, codecs
+traceparent → span of the request ⟵ queue, compute
                     ↑ link
               span of the micro-batch, in a trace of its own
 
@@ -134,17 +134,13 @@ class Spans:
         span.set_attribute("latentserve.request_id", call.request_id)
         span.set_attribute("latentserve.items", call.items)
         span.set_attribute("latentserve.batch_size", call.batch_size)
+        span.set_attribute("latentserve.decode_ms", 1000 * call.decode_s)
+        span.set_attribute("latentserve.encode_ms", 1000 * call.encode_s)
         if finished.slug != "ok":
             span.set_attribute("error.type", finished.slug)
         if finished.server_fault:
             span.set_status(StatusCode.ERROR)
         span.end()
-
-    def codec(self, call: Call, stage: str, seconds: float) -> None:
-        """A child span that ends now: images decoded or encoded, with the wait for a thread."""
-        if trace.get_current_span(_context(call)).is_recording():
-            now = time.time_ns()
-            self._child(call, f"{stage}-codec", now - int(seconds * _NS), now)
 
     def batch(self, record: BatchRecord) -> None:
         """A span with a link to each sampled request, and in those the wait and the run."""

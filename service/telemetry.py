@@ -11,8 +11,9 @@ over scrapes is wrong and each worker's ``latentserve_worker_info`` tells them a
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # BentoML points all servers of a host to one folder for metrics, and each start empties it; ours
 # are the worker's own. prometheus_client reads this once, when it is first imported.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference.batching import BatchRecord
+    from inference.call import Call
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 UNKNOWN_ROUTE = "unknown"
@@ -47,6 +49,10 @@ _SECONDS = (
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _GRAPHS = ("encoder", "decoder")
 _STAGES = ("decode", "encode")
+
+
+def _series(metric: Counter | Histogram, *labels: object) -> Counter | Histogram:
+    return metric.labels(*labels)
 
 
 class Telemetry:
@@ -156,6 +162,8 @@ class Telemetry:
         )
         worker.labels(str(os.getpid())).set(1)
         ProcessCollector(registry=self.registry)
+        # Prometheus' own look-up takes a lock and makes texts, several times for each request.
+        self._series: Callable[..., Any] = functools.cache(_series)
         self._begin_at_zero()
 
     def describe_model(self, name: str, version: str, provider: str) -> None:
@@ -179,15 +187,17 @@ class Telemetry:
 
     def observe_batch(self, record: BatchRecord) -> None:
         """Count one micro-batch."""
-        self.batch_items.labels(record.graph).observe(record.size)
-        self.queue_wait_seconds.labels(record.graph).observe(record.queue_s)
-        self.compute_seconds.labels(record.graph).observe(record.compute_s)
+        self._series(self.batch_items, record.graph).observe(record.size)
+        self._series(self.queue_wait_seconds, record.graph).observe(record.queue_s)
+        self._series(self.compute_seconds, record.graph).observe(record.compute_s)
         if not record.ok:
             self.failed_batches.labels(record.graph).inc()
 
-    def observe_codec(self, stage: str, seconds: float) -> None:
-        """Count one request's decoding or encoding."""
-        self.codec_seconds.labels(stage).observe(seconds)
+    def observe_codecs(self, call: Call) -> None:
+        """Count one request's decoding and encoding, as far as there was any."""
+        for stage, seconds in zip(_STAGES, (call.decode_s, call.encode_s), strict=True):
+            if seconds:
+                self._series(self.codec_seconds, stage).observe(seconds)
 
     def observe_request(
         self, route: str, status: int | str, slug: str, seconds: float, items: int = 0
@@ -201,12 +211,12 @@ class Telemetry:
             seconds: From its head to its answer.
             items: Images or latents that it asked the engine for.
         """
-        self.requests.labels(route, str(status), slug).inc()
-        self.request_seconds.labels(route).observe(seconds)
+        self._series(self.requests, route, status, slug).inc()
+        self._series(self.request_seconds, route).observe(seconds)
         if slug in SHED_SLUGS:
             self.sheds.labels(slug).inc()
         if items and slug == _OK:
-            self.items.labels(route).inc(items)
+            self._series(self.items, route).inc(items)
 
     def observe_caller(self, caller: str, slug: str) -> None:
         """Count one finished request by its caller, whose name must be a configured one."""

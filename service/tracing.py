@@ -39,9 +39,6 @@ class Tracing(Protocol):
     def end(self, finished: Finished) -> None:
         """It has ended."""
 
-    def codec(self, call: Call, stage: str, seconds: float) -> None:
-        """Its images were decoded or encoded in the last ``seconds``."""
-
     def batch(self, record: BatchRecord) -> None:
         """A micro-batch has finished, in which it may have ridden."""
 

@@ -1,16 +1,20 @@
-"""What the three peers share: the bundle's graphs and the project's own codecs.
+"""What the peers share: the bundle's graphs, and Pillow or the project's own codecs.
 
-    PEER_BUNDLE → sessions;  PNG → uint8 [H, W, C];  uint8 [H, W, C] → PNG
+    PEER_BUNDLE, PEER_CODECS → sessions;  PNG → uint8 [H, W, C];  uint8 [H, W, C] → PNG
 
-A peer gets the same graphs, the same session options and the same fast codecs as latentserve, so
-what differs is serving alone. Written out by a reader, with Pillow's PNG writer and ONNX Runtime's
-default threads, each would be slower.
+A peer gets the same graphs and the same session options as latentserve; with ONNX Runtime's own,
+whose threads spin, each would be slower. A reader would take Pillow for pictures. With the codecs
+of latentserve, serving alone differs.
 """
 
 from __future__ import annotations
 
+import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
 
 from benchmarks.ceiling import LIMITS, session
 from bundle import open_bundle
@@ -19,7 +23,6 @@ from inference import images
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8]
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 BUNDLE = "PEER_BUNDLE"
 """The environment variable that names the bundle's folder."""
+CODECS = "PEER_CODECS"
+"""The environment variable that says whose codecs: ``pillow`` or ``ours``."""
+Codecs = Literal["pillow", "ours"]
 
 
 class PeerGraphs:
@@ -36,6 +42,7 @@ class PeerGraphs:
         """Open the bundle at ``path``, by default the one that the environment names."""
         bundle = open_bundle(path or os.environ[BUNDLE])
         self.spec = bundle.manifest.image
+        self._pillow = os.environ.get(CODECS, "pillow") == "pillow"
         self._encoder, self._decoder = session(bundle.encoder), session(bundle.decoder)
 
     def encode(self, pixels: Pixels) -> tuple[Float32, ...]:
@@ -49,9 +56,17 @@ class PeerGraphs:
 
     def read(self, file: bytes) -> Pixels:
         """A picture's file → uint8 [H, W, C] of the model's size."""
-        return images.decode(file, self.spec, LIMITS)
+        if not self._pillow:
+            return images.decode(file, self.spec, LIMITS)
+        mode = "L" if self.spec.channels == 1 else "RGB"
+        size = (self.spec.width, self.spec.height)
+        picture = Image.open(io.BytesIO(file)).convert(mode).resize(size)
+        return np.asarray(picture).reshape(self.spec.shape)
 
-    @staticmethod
-    def write(pixels: Pixels) -> bytes:
+    def write(self, pixels: Pixels) -> bytes:
         """uint8 [H, W, C] → PNG."""
-        return images.encode(pixels, "image/png")
+        if not self._pillow:
+            return images.encode(pixels, "image/png")
+        buffer = io.BytesIO()
+        Image.fromarray(pixels.squeeze()).save(buffer, "PNG")
+        return buffer.getvalue()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import exchanges
-from benchmarks.peers.graphs import BUNDLE
+from benchmarks.peers.graphs import BUNDLE, CODECS
 from benchmarks.servers import Served, serving
 from loadtests.own_server import free_port
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.exchanges import Material
     from benchmarks.load import Exchange
+    from benchmarks.peers.graphs import Codecs
 
 
 _LISTEN = ("--host", "127.0.0.1", "--port", "{port}")
@@ -40,6 +41,7 @@ class Peer:
         words: Its command after the interpreter; ``{port}`` stands for the port.
         ready: Path that gives 200 once it is ready.
         exchanges: What it is sent, by operation.
+        codecs: Whose codecs it has.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Peer:
     words: tuple[str, ...]
     ready: str
     exchanges: Callable[[Material], dict[str, Exchange]]
+    codecs: Codecs = "pillow"
 
     @property
     def missing(self) -> str:
@@ -63,10 +66,10 @@ class Peer:
         with serving(
             self.name,
             command,
-            folder / f"{self.package}.log",
+            folder / f"{self.package}-{self.codecs}.log",
             port=port,
             ready=self.ready,
-            environment={**os.environ, BUNDLE: str(bundle.resolve())},
+            environment={**os.environ, BUNDLE: str(bundle.resolve()), CODECS: self.codecs},
         ) as served:
             yield served
 
@@ -85,6 +88,14 @@ PEERS = (
         (*_UVICORN, *_LISTEN),
         "/readyz",
         exchanges.fastapi,
+    ),
+    Peer(
+        "FastAPI, our codecs",
+        "fastapi",
+        (*_UVICORN, *_LISTEN),
+        "/readyz",
+        exchanges.fastapi,
+        "ours",
     ),
     Peer(
         "LitServe",

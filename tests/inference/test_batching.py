@@ -348,8 +348,10 @@ def test_closing_does_not_wait_for_a_caller_that_left() -> None:
         queued = scene.submit(2)
         await scene.wait()
         closing = asyncio.get_running_loop().create_task(scene.batcher.aclose())
-        scene.graph.finish()
         queued.cancel()
+        await scene.wait()
+        assert not closing.done()
+        scene.graph.finish()
         await scene.wait()
         assert closing.done()
 

@@ -12,6 +12,7 @@ from inference.errors import (
     QueueFull,
     TooManyItems,
 )
+from inference.ride import Landing, ride
 from tests.support.hand_queue import Harness
 
 
@@ -35,7 +36,7 @@ def test_outputs_are_handed_out_as_views() -> None:
     batch = harness.take()
     output = batch.rows() * 2
 
-    harness.queue.complete(batch, (output,), 0.0)
+    harness.queue.complete(batch, ride(batch, lambda _: (output,)), 0.0)
 
     for ticket in (first, second):
         (answer,) = harness.answers[ticket.number]
@@ -228,8 +229,9 @@ def test_outputs_that_cannot_be_put_together_fail_the_ticket() -> None:
     harness = Harness(max_batch_size=1)
     ticket = harness.put(2)
 
-    harness.queue.complete(harness.take(), (np.zeros((1, 3)),), 0.0)
-    harness.queue.complete(harness.take(), (np.zeros((1, 4)),), 0.0)
+    for width in (3, 4):
+        landing = Landing((np.zeros((1, width)),))
+        harness.queue.complete(harness.take(), [landing], 0.0)
 
     assert isinstance(harness.answer(ticket), InferenceFailed)
 
@@ -268,3 +270,35 @@ def test_waiting_and_computing_are_measured() -> None:
 
     assert (ticket.call.queue_s, ticket.call.compute_s, ticket.call.batch_size) == (0.5, 2.0, 2)
     assert harness.queue.in_flight_items == 0
+
+
+def test_what_waits_is_spread_over_the_threads() -> None:
+    harness = Harness(max_batch_size=32, max_queue_size=64, spread_over=2)
+    for _ in range(30):
+        harness.put(1)
+    first, second = harness.take(), harness.take()
+    assert (first.size, second.size) == (15, 15)
+
+    harness.put(20)
+    # Of 50 items that wait and run, no batch takes more than half.
+    assert harness.take().size == 20
+
+
+def test_few_items_are_not_spread() -> None:
+    harness = Harness(max_batch_size=32, spread_over=4)
+    for _ in range(4):
+        harness.put(1)
+    assert harness.take().size == 4
+
+
+def test_a_ticket_whose_rows_cannot_be_made_ends_alone_with_the_reason() -> None:
+    harness = Harness()
+    good, bad = harness.put(1), harness.put(1)
+    batch, reason = harness.take(), InvalidRequest("no image")
+    landings = [Landing((np.ones((1, 1)),), 0.25), Landing(reason, 0.5)]
+
+    harness.queue.complete(batch, landings, 0.0)
+
+    assert harness.answer(good) == [1.0]
+    assert harness.answer(bad) is reason
+    assert (good.call.decode_s, bad.call.decode_s) == (0.25, 0.5)

@@ -72,7 +72,7 @@ def graph() -> Iterator[OrtGraph]:
 async def test_it_gives_every_output_row_by_row(graph: OrtGraph) -> None:
     x = rows(5)
 
-    y, total = await graph(x)
+    y, total = await graph.run(x)
 
     assert (y.shape, total.shape) == ((5, WIDTH), (5, 1))
     np.testing.assert_allclose(total[:, 0], x.sum(axis=1), rtol=1e-4, atol=1e-4)
@@ -83,10 +83,10 @@ async def test_it_gives_every_output_row_by_row(graph: OrtGraph) -> None:
 @pytest.mark.parametrize("size", [1, 3, 8])
 async def test_the_bits_of_a_row_do_not_depend_on_its_batch(graph: OrtGraph, size: int) -> None:
     x = rows(32)
-    whole = await graph(x)
+    whole = await graph.run(x)
 
     for first in range(0, 32 - size + 1, size):
-        alone = await graph(x[first : first + size])
+        alone = await graph.run(x[first : first + size])
         for part, full in zip(alone, whole, strict=True):
             assert np.array_equal(part, full[first : first + size])
 
@@ -99,14 +99,14 @@ async def test_rows_batched_with_others_come_back_as_if_alone(graph: OrtGraph) -
     await batcher.aclose()
 
     for x, (y, total) in zip(asked, answers, strict=True):
-        alone, alone_total = await graph(x)
+        alone, alone_total = await graph.run(x)
         assert np.array_equal(y, alone)
         assert np.array_equal(total, alone_total)
 
 
 async def test_a_failed_run_keeps_the_inside_to_itself(graph: OrtGraph) -> None:
     with pytest.raises(InferenceFailed, match="the encoder's run failed") as failed:
-        await graph(np.zeros((2, WIDTH + 1), np.float32))
+        await graph.run(np.zeros((2, WIDTH + 1), np.float32))
 
     assert str(WIDTH + 1) not in failed.value.message
     assert "Got: 49" in str(failed.value.__cause__)
@@ -114,14 +114,14 @@ async def test_a_failed_run_keeps_the_inside_to_itself(graph: OrtGraph) -> None:
 
 async def test_a_datatype_that_the_graph_does_not_take_fails(graph: OrtGraph) -> None:
     with pytest.raises(InferenceFailed):
-        await graph(np.zeros((2, WIDTH), np.float64))
+        await graph.run(np.zeros((2, WIDTH), np.float64))
 
 
 async def test_outputs_that_lost_rows_are_refused_with_both_numbers() -> None:
     graph = open_session(model(keep_rows=False), device="cpu", threads=1)
 
     with pytest.raises(InferenceFailed, match=r"answered 3 items .* shape \(1, 48\)"):
-        await graph(rows(3))
+        await graph.run(rows(3))
 
     graph.close()
 
@@ -133,7 +133,7 @@ async def test_graphs_may_share_their_threads() -> None:
             for name in ("encoder", "decoder")
         ]
         before = threading.active_count()
-        await asyncio.gather(*(graph(rows(2)) for graph in graphs * 4))
+        await asyncio.gather(*(graph.run(rows(2)) for graph in graphs * 4))
         assert threading.active_count() == before + 1
 
 
@@ -156,7 +156,7 @@ async def test_no_more_runs_at_once_than_threads(monkeypatch: pytest.MonkeyPatch
         return outputs
 
     monkeypatch.setattr(graph, "_run", counted)
-    await asyncio.gather(*(graph(rows(1)) for _ in range(6)))
+    await asyncio.gather(*(graph.run(rows(1)) for _ in range(6)))
     graph.close()
 
     assert most == 2

@@ -164,7 +164,7 @@ def test_any_text_is_one_short_line(identity: str, caller: str, method: str) -> 
 
 
 def test_a_line_has_times_in_milliseconds() -> None:
-    call = Call("me", None, "r1", queue_s=0.0015, compute_s=0.25, codec_s=0.001)
+    call = Call("me", None, "r1", queue_s=0.0015, compute_s=0.25, encode_s=0.001)
     finished = Finished("grpc", "", "/a/B", "OK", "ok", 0.5, call)
     fields = json.loads(access_log.line(finished, NOW, "ab" * 16))
     assert fields == {

@@ -140,9 +140,9 @@ class Held:
         self.free = asyncio.Event()
         run = OrtGraph.__call__
 
-        async def wait(graph: OrtGraph, rows: Any) -> Any:
+        async def wait(graph: OrtGraph, batch: Any) -> Any:
             await self.free.wait()
-            return await run(graph, rows)
+            return await run(graph, batch)
 
         monkeypatch.setattr(OrtGraph, "__call__", wait)
 
@@ -279,7 +279,7 @@ async def test_a_flood_of_one_name_does_not_shut_another_out(
         held = Held(monkeypatch)
         greedy, modest = (await here.doors(SHOP))[-1], (await here.doors(SMALL))[0]
         tasks = [asyncio.ensure_future(end_of(greedy.decode(ROW))) for _ in range(80)]
-        await until(lambda: sum(task.done() for task in tasks) >= 80 - 64 - 4)
+        await until(lambda: sum(task.done() for task in tasks) >= 80 - 64 - 8)
         await until(lambda: here.runtime.engine.queues["decoder"]() == 64)
         assert await end_of(modest.decode(ROW)) == "queue_full"
         held.free.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import threading
@@ -16,6 +17,7 @@ from PIL import Image
 
 from inference.errors import InvalidImage
 from service.inputs import read_inputs
+from tests.support.grpc_app import until
 from tests.support.http_app import JSON, NPY, array_of, npy, png, served
 from tests.support.tiny_bundle import write_tiny_bundle
 
@@ -275,6 +277,37 @@ async def test_a_bad_request_is_told_what_is_wrong(
     assert (answer.status_code, error["slug"]) == (status, slug), error
     assert words in error["message"]
     assert error["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_damaged_image_is_no_affair_of_its_batchs_other_images(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, runtime = app
+    started = asyncio.Event()
+    decoder = runtime.engine._graphs.sessions["encoder"]
+    run = type(decoder).__call__
+
+    async def wait(graph: Any, batch: Any) -> Any:
+        await started.wait()
+        return await run(graph, batch)
+
+    monkeypatch.setattr(type(decoder), "__call__", wait)
+    headers = {"Content-Type": "image/png"}
+    damaged = bytearray(png())
+    damaged[-20] ^= 0xFF
+    asked = [
+        asyncio.ensure_future(client.post("/v1/encode", content=bytes(content), headers=headers))
+        for content in (png(), damaged, png(), *[png()] * 7)
+    ]
+    await until(lambda: runtime.engine.admission.in_flight == len(asked))
+    started.set()
+    answers = await asyncio.gather(*asked)
+    found = [answer.status_code for answer in answers]
+    assert found == [200, 400, *[200] * 8]
+    assert answers[1].json()["error"]["slug"] == "invalid_image"
+    assert len({answer.text for answer in answers if answer.status_code == 200}) == 1
+    # Some of them did ride with it.
+    assert max(int(answer.headers["x-batch-size"]) for answer in answers) > 2
 
 
 async def test_after_a_damaged_image_the_others_are_not_decoded(

@@ -246,9 +246,9 @@ async def test_fairness_goes_by_the_peers_address(
     callers: list[str] = []
     decode = runtime.engine.decode
 
-    async def note(latents: Any, call: Any) -> Any:
+    async def note(latents: Any, call: Any, then: Any) -> Any:
         callers.append(call.caller)
-        return await decode(latents, call)
+        return await decode(latents, call, then)
 
     monkeypatch.setattr(runtime.engine, "decode", note)
     await LatentsStub(channel).Decode(ASKED)

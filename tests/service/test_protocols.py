@@ -56,15 +56,24 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Hold from now on."""
-        self.free, self.began = asyncio.Event(), asyncio.Event()
+        self.free = asyncio.Event()
+        self.batches = 0
         run = OrtGraph.__call__
 
-        async def wait(graph: OrtGraph, rows: Any) -> Any:
-            self.began.set()
+        async def wait(graph: OrtGraph, batch: Any) -> Any:
+            self.batches += 1
             await self.free.wait()
-            return await run(graph, rows)
+            return await run(graph, batch)
 
         monkeypatch.setattr(OrtGraph, "__call__", wait)
+
+    async def fill(self, door: Door) -> list[asyncio.Future[Any]]:
+        """Requests that take the one thread and the place of the batch that comes after."""
+        asked = []
+        for number in (1, 2):
+            asked.append(asyncio.ensure_future(door.decode(ROW)))
+            await until(lambda number=number: self.batches == number)  # type: ignore[misc]
+        return asked
 
 
 async def slug_of(ask: Coroutine[Any, Any, Any]) -> str:
@@ -97,19 +106,18 @@ async def test_all_ride_in_the_same_micro_batch(
 ) -> None:
     async with served(bundle) as (ways, worker):
         held = Held(monkeypatch)
-        first = asyncio.ensure_future(ways[0].decode(ROW))
-        await held.began.wait()
+        first = await held.fill(ways[0])
         rest = [asyncio.ensure_future(door.decode(ROW + index)) for index, door in enumerate(ways)]
         await until(lambda: worker.engine.queues["decoder"]() == len(ways))
         held.free.set()
-        assert (await first).batch == 1
+        assert [answer.batch for answer in await asyncio.gather(*first)] == [1, 1]
         answers = await asyncio.gather(*rest)
         assert [answer.batch for answer in answers] == [len(ways)] * len(ways)
         for index, answer in enumerate(answers):
             assert np.array_equal(answer.array, (await ways[0].decode(ROW + index)).array)
         sample = worker.telemetry.registry.get_sample_value
-        assert sample("latentserve_batch_items_sum", {"graph": "decoder"}) == 1 + 2 * len(ways)
-        assert sample("latentserve_batch_items_count", {"graph": "decoder"}) == 2 + len(ways)
+        assert sample("latentserve_batch_items_sum", {"graph": "decoder"}) == 2 + 2 * len(ways)
+        assert sample("latentserve_batch_items_count", {"graph": "decoder"}) == 3 + len(ways)
 
 
 REFUSALS: dict[str, tuple[str, Ask]] = {
@@ -147,14 +155,13 @@ async def test_a_full_queue_refuses_all_alike(
 ) -> None:
     async with served(bundle, max_queue_size=8) as (ways, worker):
         held = Held(monkeypatch)
-        first = asyncio.ensure_future(ways[0].decode(ROW))
-        await held.began.wait()
+        first = await held.fill(ways[0])
         queued = asyncio.ensure_future(ways[0].decode(np.repeat(ROW, 8, 0)))
         await until(lambda: worker.engine.queues["decoder"]() == 8)
         slugs = await asyncio.gather(*(slug_of(door.decode(ROW)) for door in ways))
         assert slugs == ["queue_full"] * len(ways)
         held.free.set()
-        await asyncio.gather(first, queued)
+        await asyncio.gather(*first, queued)
 
 
 async def test_a_deadline_passes_everywhere_and_leaves_nothing_queued(
@@ -162,17 +169,16 @@ async def test_a_deadline_passes_everywhere_and_leaves_nothing_queued(
 ) -> None:
     async with served(bundle) as (ways, worker):
         held = Held(monkeypatch)
-        first = asyncio.ensure_future(ways[0].decode(ROW))
-        await held.began.wait()
+        first = await held.fill(ways[0])
         asked = [slug_of(door.decode(ROW, deadline_s=0.2)) for door in ways]
         assert await asyncio.gather(*asked) == ["deadline_exceeded"] * len(ways)
         await until(lambda: worker.engine.queues["decoder"]() == 0)
-        await until(lambda: worker.engine.admission.in_flight == 1)
+        await until(lambda: worker.engine.admission.in_flight == 2)
         held.free.set()
-        await first
+        await asyncio.gather(*first)
         # None of them was computed.
         sample = worker.telemetry.registry.get_sample_value
-        assert sample("latentserve_batch_items_sum", {"graph": "decoder"}) == 1
+        assert sample("latentserve_batch_items_sum", {"graph": "decoder"}) == 2
 
 
 async def test_a_caller_that_leaves_takes_its_rows_along(
@@ -180,8 +186,7 @@ async def test_a_caller_that_leaves_takes_its_rows_along(
 ) -> None:
     async with served(bundle) as (ways, worker):
         held = Held(monkeypatch)
-        first = asyncio.ensure_future(ways[0].decode(ROW))
-        await held.began.wait()
+        first = await held.fill(ways[0])
         asked = [asyncio.ensure_future(door.decode(ROW)) for door in ways]
         await until(lambda: worker.engine.queues["decoder"]() == len(ways))
         for task in asked:
@@ -189,7 +194,7 @@ async def test_a_caller_that_leaves_takes_its_rows_along(
         await asyncio.gather(*asked, return_exceptions=True)
         await until(lambda: worker.engine.queues["decoder"]() == 0)
         held.free.set()
-        await first
+        await asyncio.gather(*first)
         await until(lambda: worker.engine.admission.in_flight == 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inference.call import Call
 from service.telemetry import Telemetry
 
 
@@ -60,7 +61,7 @@ def test_gauges_are_read_at_each_scrape() -> None:
 
 def test_each_worker_has_a_registry_of_its_own() -> None:
     first, second = Telemetry(), Telemetry()
-    first.observe_codec("decode", 0.001)
+    first.observe_codecs(Call(decode_s=0.001))
     assert value(first, "latentserve_codec_seconds_count", stage="decode") == 1
     assert value(second, "latentserve_codec_seconds_count", stage="decode") == 0
 

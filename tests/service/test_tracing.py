@@ -113,7 +113,6 @@ async def test_spans_reach_a_collector_that_the_environment_names(
         "batch decoder",
         "queue decoder",
         "compute decoder",
-        "encode-codec",
     }
 
 

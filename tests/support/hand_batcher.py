@@ -13,9 +13,13 @@ import numpy as np
 
 from inference.batching import BatchLimits, BatchRecord, MicroBatcher
 from inference.call import Call
+from inference.ride import ride
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from inference.ride import Landing
+    from inference.ticket import Batch
 
 POISON = -1.0
 
@@ -52,13 +56,14 @@ class HandGraph:
         self.flying: list[tuple[np.ndarray, asyncio.Future[Any]]] = []
         self.outputs: list[np.ndarray] = []
 
-    async def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    async def __call__(self, batch: Batch) -> list[Landing]:
+        rows = batch.rows()
         self.batches.append(rows)
         run = (rows, asyncio.get_running_loop().create_future())
         self.flying.append(run)
         try:
             outputs: tuple[np.ndarray, ...] = await run[1]
-            return outputs
+            return ride(batch, lambda _: outputs)
         finally:
             self.flying[:] = [other for other in self.flying if other is not run]
 

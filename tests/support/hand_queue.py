@@ -8,10 +8,10 @@ import numpy as np
 
 from inference.call import Call
 from inference.queue import TicketQueue
+from inference.ride import ride
 from inference.ticket import BatchLimits
 
 if TYPE_CHECKING:
-    from inference.errors import ServingError
     from inference.ticket import Batch, Outputs, Ticket
 
 
@@ -23,14 +23,18 @@ class Harness:
     """A queue whose answers are kept by ticket."""
 
     def __init__(
-        self, max_batch_size: int = 4, max_queue_size: int = 16, delay_ms: float = 0.0
+        self,
+        max_batch_size: int = 4,
+        max_queue_size: int = 16,
+        delay_ms: float = 0.0,
+        spread_over: int = 1,
     ) -> None:
         """An empty queue."""
-        self.answers: dict[int, list[Outputs | ServingError]] = {}
-        limits = BatchLimits(max_batch_size, max_queue_size, delay_ms)
+        self.answers: dict[int, list[Outputs | Exception]] = {}
+        limits = BatchLimits(max_batch_size, max_queue_size, delay_ms, spread_over)
         self.queue = TicketQueue(limits, self._keep)
 
-    def _keep(self, ticket: Ticket, outcome: Outputs | ServingError) -> None:
+    def _keep(self, ticket: Ticket, outcome: Outputs | Exception) -> None:
         self.answers.setdefault(ticket.number, []).append(outcome)
 
     def put(
@@ -44,7 +48,7 @@ class Harness:
         return batch
 
     def double(self, batch: Batch, now: float = 0.0) -> None:
-        self.queue.complete(batch, (batch.rows() * 2,), now)
+        self.queue.complete(batch, ride(batch, lambda rows: (rows * 2,)), now)
 
     def answer(self, ticket: Ticket) -> Any:
         (outcome,) = self.answers[ticket.number]

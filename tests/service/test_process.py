@@ -1,0 +1,19 @@
+"""What a worker's process is tuned to; in a process of its own, since it is for good."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SCRIPT = """
+import gc, sys
+from service.process import SWITCH_S, settle
+settle()
+assert gc.get_freeze_count() > 1000, gc.get_freeze_count()
+assert gc.isenabled()
+assert abs(sys.getswitchinterval() - SWITCH_S) < SWITCH_S / 10
+"""
+
+
+def test_old_objects_are_frozen_and_threads_take_turns_often() -> None:
+    subprocess.run([sys.executable, "-c", SCRIPT], check=True)
