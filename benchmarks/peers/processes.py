@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks import exchanges
 from benchmarks.peers.graphs import BUNDLE, CODECS
 from benchmarks.servers import Served, serving
+from inference.cores import available_cores
 from loadtests.own_server import free_port
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Peer:
         ready: Path that gives 200 once it is ready.
         exchanges: What it is sent, by operation.
         codecs: Whose codecs it has.
+        threads: Of those servers that have a number of them.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Peer:
     ready: str
     exchanges: Callable[[Material], dict[str, Exchange]]
     codecs: Codecs = "pillow"
+    threads: int = 1
 
     @property
     def missing(self) -> str:
@@ -66,10 +69,15 @@ class Peer:
         with serving(
             self.name,
             command,
-            folder / f"{self.package}-{self.codecs}.log",
+            folder / f"{self.package}-{port}.log",
             port=port,
             ready=self.ready,
-            environment={**os.environ, BUNDLE: str(bundle.resolve()), CODECS: self.codecs},
+            environment={
+                **os.environ,
+                BUNDLE: str(bundle.resolve()),
+                CODECS: self.codecs,
+                "PEER_THREADS": str(self.threads),
+            },
         ) as served:
             yield served
 
@@ -81,6 +89,14 @@ PEERS = (
         (*_BENTOML, *_LISTEN, "--working-dir", "."),
         "/readyz",
         exchanges.bentoml,
+    ),
+    Peer(
+        "BentoML, a thread a core",
+        "bentoml",
+        (*_BENTOML, *_LISTEN, "--working-dir", "."),
+        "/readyz",
+        exchanges.bentoml,
+        threads=available_cores(),
     ),
     Peer(
         "FastAPI",
