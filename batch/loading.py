@@ -50,18 +50,30 @@ class Loader:
 
     def __call__(self, content: Content) -> Loaded:
         """The array, or why there is none."""
+        return self.read(self.fetch(content))
+
+    def fetch(self, content: Content) -> bytes | Loaded:
+        """What there is of it without decoding: a file's bytes, a latent, or a failure."""
         try:
             if isinstance(content, Failure):
                 return content
             if isinstance(content, np.ndarray):
                 return self._latent(content)
             data = content if isinstance(content, bytes) else self._read(content)
-            if isinstance(data, Failure):
-                return data
-            self._check_bytes(len(data))
+            if isinstance(data, bytes):
+                self._check_bytes(len(data))
+        except ServingError as error:
+            return Failure.of(error)
+        return data
+
+    def read(self, fetched: bytes | Loaded) -> Loaded:
+        """The array of what was fetched, or why there is none."""
+        if not isinstance(fetched, bytes):
+            return fetched
+        try:
             if self.whole:
-                return images.read(data, self.limits)
-            return images.decode(data, self.manifest.image, self.limits)
+                return images.read(fetched, self.limits)
+            return images.decode(fetched, self.manifest.image, self.limits)
         except ServingError as error:
             return Failure.of(error)
 

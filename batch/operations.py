@@ -15,6 +15,7 @@ import numpy as np
 from inference.errors import InvalidRequest
 from inference.latents import strength_row
 from inference.noise import resolve_seed
+from inference.ride import LazyRows
 from inference.sampling import PriorName, Priors
 
 if TYPE_CHECKING:
@@ -108,27 +109,29 @@ class Operation:
             resolve_seed(self.seed)
             Priors(bundle).check(1, self.temperature, self.prior)
 
-    async def run(self, engine: Engine, call: Call, takes: Takes, given: Sequence[Any]) -> Result:
+    async def run(
+        self, engine: Engine, call: Call, takes: Takes, given: Sequence[Any] | LazyRows
+    ) -> Result:
         """Run N items, N at least 1, through the engine.
 
         Args:
             engine: A warm one.
             call: Whose work it is.
             takes: What is given.
-            given: N arrays: images uint8 [H, W, C], pictures uint8 [h, w, c] for ``detail``, or
-                latents float32 [L].
+            given: N arrays: images uint8 [H, W, C], which may be lazy, pictures uint8 [h, w, c]
+                for ``detail``, or latents float32 [L].
 
         Raises:
             InferenceFailed: A graph does not run.
         """
-        if self.detail and takes == "images":
+        if self.detail and takes == "images" and not isinstance(given, LazyRows):
             found = await engine.detail(call, pictures=given, strengths=self.strengths)
             return Result(found.latents, images=found.pictures)
-        rows = np.stack(given)
+        rows = given if isinstance(given, LazyRows) else np.stack(given)
         if self.name == "encode":
             encoded = await engine.encode(rows, call)
             return Result(encoded.mean, logvar=encoded.logvar)
-        if takes == "latents":
+        if takes == "latents" and not isinstance(rows, LazyRows):
             moved = await engine.shift(call, latents=rows, strengths=self.strengths)
         else:
             moved = await engine.shift(call, images=rows, strengths=self.strengths)

@@ -71,11 +71,13 @@ def make_rows(
     failed = np.array([failure is not None for failure in failures], np.bool_)
     count = len(keys)
     made = {
-        "key": pa.array(keys, pa.string()),
-        "model": pa.repeat(manifest.name, count),
-        "version": pa.repeat(manifest.version, count),
-        "error_slug": pa.array([each and each.slug for each in failures], pa.string()),
-        "error_message": pa.array([each and each.message for each in failures], pa.string()),
+        "key": _column(keys, pa.string()),
+        "model": _column([manifest.name] * count, pa.string()),
+        "version": _column([manifest.version] * count, pa.string()),
+        "error_slug": _column([each.slug if each else None for each in failures], pa.string()),
+        "error_message": _column(
+            [each.message if each else None for each in failures], pa.string()
+        ),
     }
     for name, values in columns.items():
         made[name] = _spread(values, failed, schema.field(name).type)
@@ -89,8 +91,21 @@ def _spread(
     if isinstance(values, np.ndarray):
         table = np.zeros((len(failed), kind.list_size), np.float32)
         table[~failed] = values
-        return pa.FixedSizeListArray.from_arrays(
-            pa.array(table.reshape(-1)), type=kind, mask=pa.array(failed)
-        )
+        numbers = pa.Array.from_buffers(pa.float32(), table.size, [None, pa.py_buffer(table)])
+        mask = pa.Array.from_buffers(pa.bool_(), len(failed), [None, _bits(failed)])
+        return pa.FixedSizeListArray.from_arrays(numbers, type=kind, mask=mask)
     rest = iter(values)
-    return pa.array([None if bad else next(rest) for bad in failed], kind)
+    return _column([None if bad else next(rest) for bad in failed], kind)
+
+
+def _column(values: Sequence[str | bytes | None], kind: pa.DataType) -> pa.Array:
+    """Texts or bytes; by hand, since `pyarrow.array` imports pandas first, for half a second."""
+    blobs = [value.encode() if isinstance(value, str) else value or b"" for value in values]
+    offsets = np.cumsum([0, *map(len, blobs)], dtype=np.int32)
+    there = np.array([value is not None for value in values], np.bool_)
+    buffers = [_bits(there), pa.py_buffer(offsets), pa.py_buffer(b"".join(blobs))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def _bits(flags: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))

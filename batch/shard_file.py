@@ -45,7 +45,9 @@ class ShardFile:
         self._bytes = 0
         try:
             self._file = self._hidden.open("wb")
-            self._writer = parquet.ParquetWriter(self._file, schema, compression="zstd")
+            self._writer = parquet.ParquetWriter(
+                self._file, schema, compression="zstd", use_dictionary=_repeating(schema)
+            )
         except OSError as error:
             raise cannot_write(target, error) from error
 
@@ -98,6 +100,11 @@ class ShardFile:
             table = pa.Table.from_batches(self._waiting, self._schema)
             self._writer.write_table(table, row_group_size=max(1, len(table)))
         self._waiting, self._bytes = [], 0
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """Columns whose values may come again; a dictionary of latents costs much and saves nothing."""
+    return [field.name for field in schema if pa.types.is_string(field.type)]
 
 
 def write_whole(target: Path, content: bytes) -> None:

@@ -1,6 +1,6 @@
 """The work on one batch of items: from what the source gave to rows of the output.
 
-    items → `Loader` in a thread → `Operation.run` on the engine → image files, rows in a thread
+    items → fetched in a thread → decoded and run on the engine → image files, rows in a thread
 
 The one function that does the work, on one machine and on many.
 
@@ -11,7 +11,10 @@ The one function that does the work, on one machine and on many.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from batch.errors import BatchError, cannot_write
 from batch.items import Failure
@@ -20,17 +23,17 @@ from batch.rows import make_rows, row_schema
 from inference.call import Call
 from inference.errors import InferenceFailed, ServingError
 from inference.images import encode
+from inference.ride import LazyRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from batch.items import Item
-    from batch.loading import Loader
+    from batch.loading import Loaded, Loader
     from batch.operations import Operation, Result
     from batch.picture_files import ImageFormat
     from batch.sources.source import Takes
@@ -88,31 +91,53 @@ class Work:
         Raises:
             BatchError: A graph failed, or the disk.
         """
-        engine, call = self._engine, Call(caller="batch")
-        loaded = await engine.codec(call, lambda: [self._load(item.content) for item in items])
-        good = [each for each in loaded if not isinstance(each, Failure)]
+        engine, call, load = self._engine, Call(caller="batch"), self._load
+        # Pictures of any size are needed one by one; all else is read where it is run.
+        read = load if self._operation.detail else load.fetch
+        loaded = await engine.codec(call, lambda: [read(item.content) for item in items])
+        failures = [each if isinstance(each, Failure) else None for each in loaded]
+        good: Any = [each for each in loaded if not isinstance(each, Failure)]
+        if any(isinstance(each, bytes) for each in loaded):
+            good = self._lazy(loaded, failures)
         try:
-            result = await self._operation.run(engine, call, self._takes, good) if good else None
+            result = (
+                await self._operation.run(engine, call, self._takes, good) if len(good) else None
+            )
         except InferenceFailed as error:
             raise BatchError(
                 f"the graphs failed on items {items[0].key!r} to {items[-1].key!r}: "
                 f"{error.__cause__ or error}; a smaller --batch-size needs less memory"
             ) from error
-        failures = [each if isinstance(each, Failure) else None for each in loaded]
+        places = [index for index, each in enumerate(loaded) if not isinstance(each, Failure)]
         try:
-            return await engine.codec(call, self._finish, items, failures, result)
+            return await engine.codec(call, self._finish, items, failures, places, result)
         except OSError as error:
             raise cannot_write(self._folder, error) from error
 
+    def _lazy(self, loaded: Sequence[bytes | Loaded], failures: list[Failure | None]) -> LazyRows:
+        """Rows of all that was fetched; a damaged image is noted, and black in its batch."""
+        shape = self._manifest.image.shape
+
+        def row(index: int) -> NDArray[Any]:
+            read = self._load.read(loaded[index])
+            failures[index] = read if isinstance(read, Failure) else None
+            return np.zeros(shape, np.uint8) if isinstance(read, Failure) else read
+
+        fetched = [index for index, each in enumerate(loaded) if not isinstance(each, Failure)]
+        return LazyRows([partial(row, index) for index in fetched])
+
     def _finish(
-        self, items: Sequence[Item], failures: list[Failure | None], result: Result | None
+        self,
+        items: Sequence[Item],
+        failures: list[Failure | None],
+        good: Sequence[int],
+        result: Result | None,
     ) -> Done:
-        """Encode images, write files, make rows."""
-        good = [index for index, failure in enumerate(failures) if failure is None]
+        """Encode images, write files, make rows; row i of ``result`` is of item ``good[i]``."""
         cells: list[Any] = []
         if result is not None and result.images is not None:
             for index, image in zip(good, result.images, strict=True):
-                cell = self._cell(items[index], image)
+                cell = failures[index] or self._cell(items[index], image)
                 cells.append(cell)
                 failures[index] = cell if isinstance(cell, Failure) else None
         columns = self._columns(result, failures, good, cells)

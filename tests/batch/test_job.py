@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import resource
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -336,3 +338,26 @@ def test_all_that_is_in_flight_fits_the_queue(tmp_path: Path) -> None:
         assert flow.chunk == batch_size
         assert 2 * flow.in_flight * flow.chunk <= options.engine().max_queue_size
         assert options.flow(single=True).chunk == 1
+
+
+_WITHOUT_PANDAS = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pandas":
+            raise AssertionError("pandas is imported")
+
+sys.meta_path.insert(0, Refused())
+from cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_job_imports_no_pandas(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    make_tree(tmp_path / "in", 5)
+    words = ["batch", "encode", str(tmp_path / "in"), "--bundle", str(bundle), "--quiet"]
+    command = [sys.executable, "-c", _WITHOUT_PANDAS, *words, "--out", str(tmp_path / "out")]
+    subprocess.run(command, check=True)
+    assert rows_of(tmp_path / "out").num_rows == 5
