@@ -8,6 +8,7 @@ has to have one.
 
 1. Between two requests, and beside their bodies, a connection brings at most `MAX_HEAD_BYTES`.
 2. What is no HTTP is answered by the envelope, too.
+3. A connection rests for `KEEP_ALIVE_S` before it is closed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from inference.errors import ServingError
 
 MAX_HEAD_BYTES = 64 << 10
+KEEP_ALIVE_S = 75
+"""Longer than clients (httpx 5 s) and load balancers (60 s) keep a connection that rests: whoever
+closes it first must not be the side that cannot know of the next request on its way."""
 _FRAME_BYTES = 8
 """What the smallest chunk of a chunked body may need around it, for each byte of its own."""
 
@@ -34,6 +38,7 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  (uvicorn's own)
         """Nothing came yet."""
         super().__init__(*args, **kwargs)
+        self.timeout_keep_alive = KEEP_ALIVE_S
         self._beside_bodies = 0
 
     def data_received(self, data: bytes) -> None:

@@ -38,9 +38,10 @@ async def count(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest_asyncio.fixture(name="exchange")
-async def _exchange() -> AsyncGenerator[Exchange]:
+async def _exchange(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Exchange]:
     """Send bytes in parts, give all that comes until the server closes or has nothing to say."""
-    config = uvicorn.Config(count, lifespan="off", timeout_keep_alive=1)
+    monkeypatch.setattr("service.protocol.KEEP_ALIVE_S", 1)
+    config = uvicorn.Config(count, lifespan="off")
     config.load()
     loop = asyncio.get_running_loop()
     state = ServerState()
@@ -62,6 +63,12 @@ async def _exchange() -> AsyncGenerator[Exchange]:
     yield exchange
     server.close()
     await asyncio.gather(*state.tasks)
+
+
+async def test_a_connection_rests_longer_than_clients_keep_it() -> None:
+    config = uvicorn.Config(count, lifespan="off", timeout_keep_alive=5)
+    config.load()
+    assert BoundedHttp(config, ServerState(), {}).timeout_keep_alive > 60
 
 
 def refused(answer: bytes, status: bytes, slug: str) -> bool:
