@@ -73,8 +73,8 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="Processes, each with an engine and queues of its own. "
-        "One worker uses one core for HTTP and codecs, so it saturates before the graphs do. "
-        "Add one when `latentserve_codec_seconds` is large while `latentserve_queue_items` is 0.",
+        "One worker uses one core for HTTP and gRPC, which may be the limit before the graphs are. "
+        "Add one when cores idle under load while `latentserve_queue_items` is 0.",
     )
     threads: int = Field(
         0,
