@@ -17,6 +17,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,2}$")]
 Datatype = Literal["UINT8", "FP32", "INT64"]
+Precision = Literal["float32", "int8"]
 DirectionKind = Literal["mean", "ridge", "lda", "conditional"]
 """How a direction was found; `training.directions` has the formulas."""
 
@@ -34,11 +35,15 @@ class TensorSpec(_Frozen):
 
 
 class GraphSpec(_Frozen):
-    """One ONNX file and its tensors."""
+    """One ONNX file and its tensors.
+
+    ``precision``: what its convolutions compute in; inputs and outputs are the same in both.
+    """
 
     file: FileName
     sha256: Sha256
     opset: int
+    precision: Precision = "float32"
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -108,19 +113,30 @@ class FileSpec(_Frozen):
 
 
 class ParityRow(_Frozen):
-    """The worst difference between the graphs and the trained network at one batch size."""
+    """The worst difference between the graphs and the trained network at one batch size.
+
+    ``decoder_psnr``: of the image that differs most, in dB, 100 where none differs; bundles that
+    are older do not say.
+    """
 
     batch: int = Field(gt=0)
     encoder_relative: float
     decoder_relative: float
     decoder_grey_levels: int
+    decoder_psnr: float | None = None
 
 
 class Parity(_Frozen):
-    """How far the graphs may differ from the trained network, and how far they do."""
+    """How far the graphs may differ from the trained network, and how far they do.
+
+    Where ``tolerance_psnr`` (dB, at least) is stated, it is what the decoder's images are held to:
+    graphs in int8 may differ by ``tolerance_relative`` in the encoder alone, and a single pixel
+    by any number of grey levels.
+    """
 
     tolerance_relative: float
     tolerance_grey_levels: int
+    tolerance_psnr: float | None = None
     worst: tuple[ParityRow, ...]
 
 

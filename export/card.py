@@ -123,6 +123,11 @@ def _limits(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
         "The model knows only images like those it was trained on. Anything else is reconstructed "
         "as the nearest thing it knows."
     )
+    if facts.int8:
+        yield (
+            f"Convolutions of {' and '.join(sorted(facts.int8))} compute in 8-bit integers: faster "
+            "on a CPU, less exact than the trained network. All figures here were taken so."
+        )
     if not facts.variational:
         yield (
             "It is a plain autoencoder: it has no prior N(0, I) and no log-variance. Samples come "

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bundle.manifest import DirectionKind, ImageSpec
+    from bundle.manifest import DirectionKind
     from export.choose import Choice
     from training.evaluation.quality import ShiftQuality
 
@@ -71,6 +71,7 @@ class Facts:
         parity: Graphs against network.
         training: Data, epochs and figures on held-out images.
         evaluation: Summary of the evaluation; empty where none was asked for.
+        int8: Files of the graphs that compute in int8.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Facts:
     parity: Parity
     training: Training
     evaluation: dict[str, float]
+    int8: frozenset[str] = frozenset()
 
 
 def attribute_specs(
@@ -129,7 +131,7 @@ def manifest(facts: Facts, files: Mapping[str, bytes]) -> Manifest:
         created=datetime.now(UTC).replace(microsecond=0),
         licence=facts.licence,
         provenance=_provenance(facts.config),
-        graphs=_graphs(files, preset.image, preset.latent, variational=facts.variational),
+        graphs=_graphs(facts, files),
         image=preset.image,
         latent=LatentSpec(dimension=preset.latent),
         attributes=facts.attributes,
@@ -162,12 +164,11 @@ def _provenance(config: RunConfig) -> str:
     )
 
 
-def _graphs(
-    files: Mapping[str, bytes], image: ImageSpec, latent: int, *, variational: bool
-) -> Graphs:
-    pictures = TensorSpec(name="image", datatype="UINT8", shape=(-1, *image.shape))
+def _graphs(facts: Facts, files: Mapping[str, bytes]) -> Graphs:
+    preset = facts.config.preset
+    pictures = TensorSpec(name="image", datatype="UINT8", shape=(-1, *preset.image.shape))
     mean, logvar, vector = (
-        TensorSpec(name=name, datatype="FP32", shape=(-1, latent))
+        TensorSpec(name=name, datatype="FP32", shape=(-1, preset.latent))
         for name in ("mean", "logvar", "latent")
     )
     encoder, decoder = GRAPH_FILES
@@ -176,13 +177,15 @@ def _graphs(
             file=encoder,
             sha256=sha256(files[encoder]),
             opset=OPSET,
+            precision="int8" if encoder in facts.int8 else "float32",
             inputs=(pictures,),
-            outputs=(mean, logvar) if variational else (mean,),
+            outputs=(mean, logvar) if facts.variational else (mean,),
         ),
         decoder=GraphSpec(
             file=decoder,
             sha256=sha256(files[decoder]),
             opset=OPSET,
+            precision="int8" if decoder in facts.int8 else "float32",
             inputs=(vector,),
             outputs=(pictures,),
         ),

@@ -1,6 +1,7 @@
 """A training run becomes a model bundle.
 
 run folder, its data → network → graphs, parity · means → prior, directions of each kind
+with int8: training images → quantised graphs, parity → all that follows is measured on these
 validation images → the kind that serves each attribute best · test images → evaluation
 → card, pictures → manifest → bundle, by one rename; evaluation.json also into the run folder
 """
@@ -19,14 +20,24 @@ from bundle.manifest import Training
 from bundle.store import free_folder, pack_directions, versions
 from export.card import card
 from export.choose import ridge_alone
-from export.describe import DIRECTIONS, Facts, Identity, attribute_specs, epochs, manifest
+from export.describe import (
+    DIRECTIONS,
+    GRAPH_FILES,
+    Facts,
+    Identity,
+    attribute_specs,
+    epochs,
+    manifest,
+)
 from export.figures import encoder_means, held_out_figures
 from export.graph_model import GraphBytes, GraphModel
 from export.graphs import decoder_graph, encoder_graph
+from export.int8 import int8_graphs, is_int8
 from export.measure import Parts, measure
-from export.parity import BATCH_SIZES, check_parity
+from export.parity import BATCH_SIZES, check_int8_parity, check_parity
 from export.pictures import samples_picture, strip_picture
 from export.prior import fit_prior
+from export.served import served_network
 from training.data import Split, load
 from training.evaluation.evaluation import quiet, too_few
 from training.evaluation.options import EvaluationOptions
@@ -35,6 +46,8 @@ from training.run import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from bundle.manifest import Parity
     from training.data import Dataset
@@ -68,6 +81,8 @@ class ExportOptions:
         evaluate_count: Test images that are evaluated; 0 measures no attribute, leaves every
             direction to ridge regression, and writes no ``evaluation.json``.
         quick: Look at less of everything that is measured.
+        int8: Convolutions compute in 8-bit integers. All figures are those of these graphs, and
+            none is written into the run's folder, whose weights are floats.
     """
 
     version: str | None = None
@@ -76,6 +91,7 @@ class ExportOptions:
     judge_steps: int = JUDGE_STEPS
     evaluate_count: int = EVALUATE_COUNT
     quick: bool = False
+    int8: bool = False
 
 
 def export_run(
@@ -102,6 +118,7 @@ def export_run(
 
     Raises:
         ExportError: The data are not those of the run, or too few.
+        Int8Error: The graphs have nothing that int8 would make faster.
         RunError, DataError, BundleError, ParityError, EvaluationError: As their names say.
         pydantic.ValidationError: Name or version are not those of a bundle.
     """
@@ -119,7 +136,16 @@ def export_run(
         say(f"nothing is measured: {few}")
         evaluated = None
     say("writing the graphs and comparing them with the network")
-    files, parity = _graphs(network, config, parts.test)
+    encoder, decoder, parity = _graphs(network, config, parts.test)
+    if options.int8:
+        say("quantising the graphs to int8 and comparing them with the network")
+        encoder, decoder = int8_graphs(encoder, decoder, parts.training)
+        parity = check_int8_parity(network, encoder, decoder, _shown(parts.test))
+        say(f"int8: {_said_of(parity)}")
+    files = {"encoder.onnx": _checked(encoder), "decoder.onnx": _checked(decoder)}
+    model = GraphModel(GraphBytes(files["encoder.onnx"], files["decoder.onnx"]))
+    if options.int8:
+        network = served_network(model, variational=network.variational)
     say("fitting the prior")
     means = encoder_means(network, parts.training, MAX_MEANS)
     prior = fit_prior(means, seed=options.seed)
@@ -128,7 +154,7 @@ def export_run(
         choice, evaluation = ridge_alone(labels[: len(means)], means), None
     else:
         choice, evaluation = measure(
-            GraphModel(GraphBytes(files["encoder.onnx"], files["decoder.onnx"])),
+            model,
             parts,
             means,
             prior,
@@ -156,6 +182,11 @@ def export_run(
             metrics=held_out_figures(network, parts.test),
         ),
         evaluation=evaluation.summary() if evaluation else {},
+        int8=frozenset(
+            file
+            for file, graph in zip(GRAPH_FILES, (encoder, decoder), strict=True)
+            if is_int8(graph)
+        ),
     )
     say("drawing the pictures and writing the bundle")
     files[DIRECTIONS] = pack_directions(choice.directions, prior)
@@ -163,7 +194,7 @@ def export_run(
     files["strip.png"] = strip_picture(network, parts.test, choice.directions)
     files["card.md"] = card(facts, evaluation).encode()
     written = write_bundle(root, manifest(facts, files), files)
-    if evaluation is not None:
+    if evaluation is not None and not options.int8:
         (run / EVALUATION).write_bytes(files[EVALUATION])
     return written
 
@@ -200,13 +231,30 @@ def _parts(config: RunConfig, data: Dataset) -> Parts:
     return Parts(learnt_parts(config.preset, data)[0], data.part(Split.VALIDATION), test)
 
 
-def _graphs(network: Network, config: RunConfig, test: Dataset) -> tuple[dict[str, bytes], Parity]:
-    """Both files, checked, and how far they are from the network."""
+def _graphs(
+    network: Network, config: RunConfig, test: Dataset
+) -> tuple[onnx.ModelProto, onnx.ModelProto, Parity]:
+    """Both graphs in floats, and how far they are from the network."""
     preset = config.preset
     encoder, decoder = encoder_graph(network, preset.image), decoder_graph(network, preset.latent)
-    shown = test.images[np.arange(max(BATCH_SIZES)) % len(test)]
-    parity = check_parity(network, encoder, decoder, shown, latent=preset.latent)
-    return {"encoder.onnx": _checked(encoder), "decoder.onnx": _checked(decoder)}, parity
+    parity = check_parity(network, encoder, decoder, _shown(test), latent=preset.latent)
+    return encoder, decoder, parity
+
+
+def _shown(test: Dataset) -> NDArray[np.uint8]:
+    """Test images for the largest batch of parity: uint8 [32, H, W, C]."""
+    return np.asarray(test.images[np.arange(max(BATCH_SIZES)) % len(test)], np.uint8)
+
+
+def _said_of(parity: Parity) -> str:
+    """One line: the worst of all batch sizes."""
+    relative = max(row.encoder_relative for row in parity.worst)
+    levels = max(row.decoder_grey_levels for row in parity.worst)
+    psnr = min(row.decoder_psnr for row in parity.worst if row.decoder_psnr is not None)
+    return (
+        f"latents within {relative:.2g} of their largest, images at least {psnr:.1f} dB from the "
+        f"network's and within {levels} grey levels"
+    )
 
 
 def _checked(model: onnx.ModelProto) -> bytes:

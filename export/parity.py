@@ -1,9 +1,10 @@
 """Parity: the graphs, run by ONNX Runtime, against the trained network, run by torch.
 
-random images and latents at several batch sizes → both sides → worst difference of each
+images and latents at several batch sizes → both sides → worst difference of each
 
 Compared are the network before folding and the exact bytes that are shipped; the decoder also
-before its rounding, through a copy of the graph that shows that value.
+before its rounding, through a copy of the graph that shows that value. Float graphs must compute
+what the network computes, up to the rounding of floats; int8 graphs must come near it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ RELATIVE = 1e-4
 """Of the largest value of a tensor: how far floats may differ."""
 GREY = 1
 """Grey levels that a rounded pixel may differ by."""
+INT8_RELATIVE = 0.1
+"""Of the largest value of mean or logvar: how far an int8 encoder may differ."""
+INT8_PSNR = 30.0
+"""dB between the images of an int8 decoder and the network's: the least, for the worst image."""
+_NO_ERROR = 1e-10
+"""Mean squared error of unit values that counts as none: 100 dB."""
 
 
 class ParityError(RuntimeError):
@@ -56,29 +63,12 @@ def check_parity(
     Raises:
         ParityError: A difference passes its tolerance.
     """
-    encode = _session(encoder)
-    decode = _session(_showing_input_of(ROUNDING, decoder))
+    differences = _Differences(network, encoder, decoder)
     rng = np.random.default_rng(0)
     rows = []
     for batch in BATCH_SIZES:
-        pixels = images[:batch]
         latents = rng.standard_normal((batch, latent), np.float32)
-        with torch.no_grad():
-            unit = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / GREY_LEVELS
-            expected_parts = [part for part in network.encoder(unit) if part is not None]
-            expected_image = network.decoder(torch.from_numpy(latents)).numpy() * GREY_LEVELS
-        found_latent = encode.run(None, {"image": pixels})
-        image, unrounded = decode.run(None, {"latent": latents})
-        rounded = np.rint(expected_image).transpose(0, 2, 3, 1)
-        row = ParityRow(
-            batch=batch,
-            encoder_relative=max(
-                _relative(found, expected.numpy())
-                for found, expected in zip(found_latent, expected_parts, strict=True)
-            ),
-            decoder_relative=_relative(unrounded, expected_image),
-            decoder_grey_levels=int(np.abs(image.astype(np.int16) - rounded).max()),
-        )
+        row = differences.of(images[:batch], latents)
         rows.append(row)
         worst = max(row.encoder_relative, row.decoder_relative)
         if worst > RELATIVE or row.decoder_grey_levels > GREY:
@@ -87,6 +77,75 @@ def check_parity(
                 f"(limit {RELATIVE}) and {row.decoder_grey_levels} grey levels (limit {GREY})"
             )
     return Parity(tolerance_relative=RELATIVE, tolerance_grey_levels=GREY, worst=tuple(rows))
+
+
+def check_int8_parity(
+    network: Network, encoder: onnx.ModelProto, decoder: onnx.ModelProto, images: Images
+) -> Parity:
+    """Compare int8 graphs at batch sizes 1, 3, 8 and 32; the latents are the images' own means.
+
+    Args:
+        network: In evaluation mode, on the CPU.
+        encoder: From `export.int8`.
+        decoder: Likewise.
+        images: uint8 [N, H, W, C], at least 32: test images, as calibration takes what was learnt.
+
+    Raises:
+        ParityError: A difference passes its tolerance.
+    """
+    differences = _Differences(network, encoder, decoder)
+    with torch.no_grad():
+        means = network.encoder(_unit(images[: max(BATCH_SIZES)])).mean.numpy()
+    rows = tuple(differences.of(images[:batch], means[:batch]) for batch in BATCH_SIZES)
+    relative = max(row.encoder_relative for row in rows)
+    psnr = min(row.decoder_psnr for row in rows if row.decoder_psnr is not None)
+    if not (relative <= INT8_RELATIVE and psnr >= INT8_PSNR):
+        raise ParityError(
+            f"in int8 the encoder differs from the network by {relative:.2g} relative (limit "
+            f"{INT8_RELATIVE}) and images of the decoder are {psnr:.1f} dB from the network's "
+            f"(at least {INT8_PSNR:g} dB wanted); this model needs floats: export it without int8"
+        )
+    return Parity(
+        tolerance_relative=INT8_RELATIVE,
+        tolerance_grey_levels=GREY_LEVELS,
+        tolerance_psnr=INT8_PSNR,
+        worst=rows,
+    )
+
+
+class _Differences:
+    """Both graphs beside the network."""
+
+    def __init__(
+        self, network: Network, encoder: onnx.ModelProto, decoder: onnx.ModelProto
+    ) -> None:
+        self._network = network
+        self._encode = _session(encoder)
+        self._decode = _session(_showing_input_of(ROUNDING, decoder))
+
+    def of(self, pixels: NDArray[np.uint8], latents: NDArray[np.float32]) -> ParityRow:
+        """The worst of one batch: uint8 [N, H, W, C] encoded, float32 [N, L] decoded."""
+        with torch.no_grad():
+            parts = [part for part in self._network.encoder(_unit(pixels)) if part is not None]
+            grey = self._network.decoder(torch.from_numpy(latents)).numpy() * GREY_LEVELS
+        found = self._encode.run(None, {"image": pixels})
+        image, unrounded = self._decode.run(None, {"latent": latents})
+        off = image.astype(np.float32) - np.rint(grey).transpose(0, 2, 3, 1)
+        error = np.square(off / GREY_LEVELS).mean(axis=(1, 2, 3), dtype=np.float64)
+        return ParityRow(
+            batch=len(pixels),
+            encoder_relative=max(
+                _relative(values, expected.numpy())
+                for values, expected in zip(found, parts, strict=True)
+            ),
+            decoder_relative=_relative(unrounded, grey),
+            decoder_grey_levels=int(np.abs(off).max()),
+            decoder_psnr=round(-10.0 * float(np.log10(max(error.max(), _NO_ERROR))), 2),
+        )
+
+
+def _unit(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / GREY_LEVELS
 
 
 def _relative(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -88,4 +88,6 @@ def _with_interval(figure: Estimate) -> str:
 def _worst(parity: Parity) -> str:
     relative = max(max(row.encoder_relative, row.decoder_relative) for row in parity.worst)
     levels = max(row.decoder_grey_levels for row in parity.worst)
-    return f"{relative:.1e} relative, {levels} grey levels after rounding"
+    psnr = min((row.decoder_psnr for row in parity.worst if row.decoder_psnr), default=None)
+    held_to_psnr = f", {psnr:.1f} dB" if psnr and parity.tolerance_psnr is not None else ""
+    return f"{relative:.1e} relative, {levels} grey levels after rounding{held_to_psnr}"
