@@ -25,8 +25,8 @@ Recipe = tuple[str, str, tuple[str, ...]]
 """Name of the row, preset, further arguments of ``train``."""
 
 SMALL_FACES = (
-    "--limit=4000",
-    "--epochs=5",
+    "--limit=3000",
+    "--epochs=4",
     '--set=image={"height": 32, "width": 32, "channels": 3, "resize": "box", "crop": "centre"}',
     "--set=widths=[32, 64, 128]",
 )
