@@ -93,13 +93,14 @@ def drive(address: str, exchanges: Sequence[Exchange], callers: int, seconds: fl
         WrongAnswer: An answer was neither right nor a refusal.
         TimeoutError: The server fell silent.
     """
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
         if exchanges[0].method:
             return runner.run(_drive_grpc(address, exchanges, callers, seconds))
         return runner.run(_drive_http(address, exchanges, callers, seconds))
 
 
-def _fast_loop() -> Callable[[], Loop] | None:
+def fast_loop() -> Callable[[], Loop] | None:
+    """What makes uvloop's event loop, if it is there."""
     try:
         import uvloop  # noqa: PLC0415  (there is none on Windows)
     except ImportError:

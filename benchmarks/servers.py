@@ -62,6 +62,14 @@ class Served:
                 total += times.user + times.system
         return total
 
+    def resident_bytes(self) -> int:
+        """Resident memory of all its processes now; what they share counts for each."""
+        total = 0
+        for process in self._tree():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+        return total
+
     def sleep(self) -> None:
         """Stop all its processes where they are."""
         for process in self._tree():

@@ -50,6 +50,7 @@ def test_sigterm_ends_the_block_and_the_server_with_its_children(tmp_path: Path)
             ) as served,
         ):
             tree.extend([served.process, *served.process.children(recursive=True)])
+            assert served.resident_bytes() > served.process.memory_info().rss
             served.sleep()
             os.kill(os.getpid(), signal.SIGTERM)
 
