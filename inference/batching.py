@@ -86,6 +86,7 @@ class MicroBatcher:
         graph: Runs one batch; may be awaited ``slots`` times at once.
         limits: Sizes of batch and queue.
         slots: Batches in flight at once.
+        express: Whether one more may be, of callers that bring little while others bring much.
         clock: Seconds; the clock of `Call.deadline`.
         observe: Told of every finished batch, on the event loop; must return at once.
     """
@@ -96,6 +97,7 @@ class MicroBatcher:
         *,
         limits: BatchLimits,
         slots: int,
+        express: bool = False,
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[BatchRecord], None] = _ignore,
     ) -> None:
@@ -108,6 +110,8 @@ class MicroBatcher:
             raise ValueError(f"slots is {slots}; at least one batch must be able to run")
         self._graph = graph
         self._slots = slots
+        self._express = express
+        self._express_runs = 0
         self._clock = clock
         self._observe = observe
         self._queue = TicketQueue(limits, self._answer)
@@ -168,6 +172,14 @@ class MicroBatcher:
             raise outcome
         return outcome
 
+    def check_room(self, call: Call, items: int = 1) -> None:
+        """Refuse what could not be queued now, before anything is done for it.
+
+        Raises:
+            QueueFull: As `submit` would.
+        """
+        self._queue.check_room(items, call.caller)
+
     async def aclose(self) -> None:
         """Refuse what comes from now on, finish what is queued; may be called again."""
         self._closing = True
@@ -183,22 +195,31 @@ class MicroBatcher:
         self._dispatch_due = False
         queue = self._queue
         queue.expire(self._clock())
-        while queue.in_flight_batches < self._slots:
+        while queue.in_flight_batches - self._express_runs < self._slots:
             batch = queue.take(self._clock(), patient=not self._closing)
             if batch is None:
                 break
-            run = asyncio.get_running_loop().create_task(self._run(batch))
-            self._runs.add(run)
-            run.add_done_callback(self._runs.discard)
+            self._start(batch)
+        else:
+            if self._express and not self._express_runs:
+                batch = queue.take_express(self._clock())
+                if batch is not None:
+                    self._express_runs = 1
+                    self._start(batch)
         self._set_timer()
         if self._closing and queue.idle:
             self._drained.set()
             if self._timer is not None:
                 self._timer.cancel()
 
+    def _start(self, batch: Batch) -> None:
+        run = asyncio.get_running_loop().create_task(self._run(batch))
+        self._runs.add(run)
+        run.add_done_callback(self._runs.discard)
+
     def _set_timer(self) -> None:
         wake_at = self._queue.next_deadline
-        if self._queue.in_flight_batches < self._slots:
+        if self._queue.in_flight_batches - self._express_runs < self._slots:
             held_until = self._queue.held_until
             wake_at = min((at for at in (wake_at, held_until) if at is not None), default=None)
         # A timer that is early only looks and is set again: cheaper than moving it every time.
@@ -222,6 +243,7 @@ class MicroBatcher:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - said above
             failure = error
         now = self._clock()
+        self._express_runs -= batch.express
         if failure is None:
             self._queue.complete(batch, landings, now)
         else:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from inference.batching import BatchRecord
     from inference.call import Call
     from inference.checks import Strengths
+    from inference.graphs import GraphName
     from inference.interpolation import PathName
     from inference.results import Then
     from inference.ride import LazyRows
@@ -125,8 +126,7 @@ class Engine:
         """The encoder's mean and log-variance of images.
 
         Args:
-            images: uint8 [N, H, W, C] of the model's own size (`inference.images` makes it so),
-                or what gives such rows.
+            images: uint8 [N, H, W, C] of the model's own size, or what gives such rows.
             call: Whose request it is; measurements are added to it.
             then: Called once with the result, off the event loop: on the thread where the graph
                 ran, so it should take no longer than the graph.
@@ -197,16 +197,14 @@ class Engine:
 
         Args:
             call: As in `encode`.
-            pictures: uint8 [h, w, c] each; c is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA).
+            pictures: uint8 [h, w, c] each; c is 1 (grey), 2 (grey, alpha), 3 (RGB), 4 (RGBA).
             strengths: As in `shift`.
 
         Returns:
             The pictures at their own size; `inference.detail` says what of them is changed.
 
         Raises:
-            InvalidRequest: There is no picture; a strength beyond ±10.
-            UnknownAttribute: As in `shift`.
-            ShapeMismatch: A picture is no such array.
+            ServingError: As in `shift`.
         """
         given = self._checks.pictures(pictures)
         table = self._checks.strengths(strengths, len(given))
@@ -244,7 +242,6 @@ class Engine:
         Raises:
             InvalidRequest: Not exactly two images or two latents; unknown path; too few steps.
             TooManyItems: ``steps`` is beyond ``max_items``.
-            ShapeMismatch: Another shape or datatype.
         """
         check_way(steps, path)
         ends = self._checks.either("interpolate", images, latents)
@@ -276,7 +273,6 @@ class Engine:
         Raises:
             InvalidRequest: There is nothing to add, or a group is empty.
             TooManyItems: All groups together hold more than ``max_items``.
-            ShapeMismatch: Another shape or datatype.
         """
         if not len(add):
             raise InvalidRequest("add holds no group; send at least one group of images or latents")
@@ -311,7 +307,6 @@ class Engine:
         Raises:
             InvalidRequest: A parameter is outside its range, or the model has no such prior.
             TooManyItems: ``n`` is beyond ``max_items``.
-            UnknownAttribute: As in `shift`.
         """
         self._priors.check(n, temperature, prior)
         used = resolve_seed(seed)
@@ -326,6 +321,10 @@ class Engine:
             finish = None if then is None else (lambda pixels: then(Sampled(pixels, moved, used)))
             return Sampled(await self._graphs.decode(moved, call, finish), moved, used)
 
+    def check_queue_room(self, graph: GraphName, call: Call) -> None:
+        """Raise `QueueFull` while ``graph`` could queue nothing for ``call``."""
+        self._graphs.check_room(graph, call)
+
     async def codec(
         self, call: Call, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -337,7 +336,6 @@ class Engine:
 
         Raises:
             QueueFull: More than ``max_queue_size`` would wait, or than the caller's own limit.
-            TooManyItems: Never would so many of the caller fit, by its own limit.
         """
         self._codecs.check_room(call, functions)
 

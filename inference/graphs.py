@@ -14,8 +14,12 @@ Knows the bundle's tensors; knows no attribute, no prior and no request's parame
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
     Float32 = NDArray[np.float32]
 
+NICE, _NICEST = 5, 19
+GraphName = Literal["encoder", "decoder"]
 _DATATYPES: dict[str, np.dtype[Any]] = {
     "UINT8": np.dtype(np.uint8),
     "FP32": np.dtype(np.float32),
@@ -75,9 +81,12 @@ class Graphs:
         self._options = options
         self._codecs = codecs
         threads = options.thread_count
-        pool = ThreadPoolExecutor(threads, thread_name_prefix="graph")
+        pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="graph", initializer=_let_others_go_first
+        )
+        express = ThreadPoolExecutor(1, thread_name_prefix="express")
         self.sessions = {
-            name: _open(bundle, name, model, options, pool)
+            name: _open(bundle, name, model, options, pool, express)
             for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
         }
         self.providers = self.sessions["encoder"].providers
@@ -94,7 +103,14 @@ class Graphs:
             spread_over=1 if self._on_gpu else threads,
         )
         self._batchers = {
-            name: MicroBatcher(graph, limits=limits, slots=slots, observe=observe)
+            name: MicroBatcher(
+                graph,
+                limits=limits,
+                slots=slots,
+                # On a GPU it would wait behind the others all the same.
+                express=not self._on_gpu,
+                observe=observe,
+            )
             for name, graph in self.sessions.items()
         }
         outputs = [tensor.name for tensor in bundle.manifest.graphs.encoder.outputs]
@@ -176,6 +192,14 @@ class Graphs:
         changed = (before != after).any(axis=1)
         return first, np.where(changed[:, None, None, None], second, first)
 
+    def check_room(self, name: GraphName, call: Call) -> None:
+        """Refuse a request whose first item the graph could not queue now.
+
+        Raises:
+            QueueFull: There is no room.
+        """
+        self._batchers[name].check_room(call)
+
     async def drain(self) -> None:
         """Take nothing new and finish what was submitted."""
         for batcher in self._batchers.values():
@@ -216,12 +240,35 @@ class Graphs:
             )
 
 
-def _open(
-    bundle: Bundle, name: str, model: bytes, options: EngineOptions, pool: ThreadPoolExecutor
+def _let_others_go_first() -> None:
+    """Lower this thread's priority, where threads have one of their own.
+
+    It computes for milliseconds on end; the event loop, and an express batch, need a core for less
+    and must not wait for that.
+    """
+    if sys.platform == "linux":
+        # A sandbox may forbid it, and then they wait.
+        with contextlib.suppress(OSError):
+            niceness = min(os.getpriority(os.PRIO_PROCESS, 0) + NICE, _NICEST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+def _open(  # noqa: PLR0917  (one graph's worth)
+    bundle: Bundle,
+    name: str,
+    model: bytes,
+    options: EngineOptions,
+    pool: ThreadPoolExecutor,
+    express: ThreadPoolExecutor,
 ) -> OrtGraph:
     try:
         return open_session(
-            model, name=name, device=options.device, threads=options.thread_count, executor=pool
+            model,
+            name=name,
+            device=options.device,
+            threads=options.thread_count,
+            executor=pool,
+            express=express,
         )
     except DeviceUnavailable:
         raise

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING
 from inference.ticket import Part
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from inference.ticket import Ticket
+
+
+_LOOKED_AT = 64
+"""Lines that `Lines.take_modest` looks at, however many wait."""
 
 
 class _Line:
@@ -85,6 +91,16 @@ class Lines:
         for caller in sorted(shares, key=shares.__getitem__):
             if caller in self._lines:
                 self._lines.move_to_end(caller)
+        return parts
+
+    def take_modest(self, room: int, busy: Container[str]) -> list[Part]:
+        """Take at most ``room`` rows, of callers who have no more and are not ``busy``."""
+        parts: list[Part] = []
+        for caller in list(islice(self._lines, _LOOKED_AT)):
+            line = self._lines[caller]
+            if caller not in busy and line.items <= room:
+                room -= line.items
+                parts += self._take_from(line, line.items)
         return parts
 
     def _shares(self, room: int) -> dict[str, int]:

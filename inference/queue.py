@@ -10,12 +10,13 @@ one callback. Knows no event loop, no threads and no model.
 2. No more than ``max_queue_size`` items wait; no batch has more than ``max_batch_size``.
 3. What is cancelled, expired or failed leaves its line at once and enters no later batch.
 4. Rows of a failed batch are tried a second time, each ticket alone, and never a third.
+5. An express batch has rows of callers that have nothing on its way; none of them brings many.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,7 @@ class TicketQueue:
         self._second_tries: deque[Part] = deque()
         self._deadlines: list[tuple[float, int]] = []
         self._reserve = Reserve()
+        self._on_the_way: Counter[str] = Counter()
 
     @property
     def queued_items(self) -> int:
@@ -151,6 +153,22 @@ class TicketQueue:
             return None
         return self._depart(self._lines.take(self._room()), now)
 
+    def take_express(self, now: float) -> Batch | None:
+        """Form a batch of the few rows of callers that would wait behind somebody's many."""
+        self.expire(now)
+        if not self.queued_items or max(self._on_the_way.values(), default=0) <= _LEAST_SHARE:
+            return None
+        parts = self._lines.take_modest(_LEAST_SHARE, self._on_the_way)
+        return self._depart(parts, now, express=True) if parts else None
+
+    def check_room(self, items: int, caller: str) -> None:
+        """Refuse ``items`` that could not be put now.
+
+        Raises:
+            QueueFull: There is no room for them.
+        """
+        self._check_room(items, caller)
+
     def complete(self, batch: Batch, landings: Sequence[Landing], now: float) -> None:
         """Hand out what became of ``batch``, one landing for each of its parts."""
         self._arrive(batch, now)
@@ -216,21 +234,29 @@ class TicketQueue:
         until = self.held_until
         return until is not None and now < until
 
-    def _depart(self, parts: list[Part], now: float, *, second_try: bool = False) -> Batch:
+    def _depart(
+        self, parts: list[Part], now: float, *, second_try: bool = False, express: bool = False
+    ) -> Batch:
         size = 0
         for part in parts:
             size += part.size
+            self._on_the_way[part.ticket.call.caller] += part.size
             if part.ticket.started is None:
                 part.ticket.started = now
         if not self.in_flight_batches:
             self.drain_rate.begin(now)
         self.in_flight_batches += 1
         self.in_flight_items += size
-        return Batch(tuple(parts), size, now, second_try)
+        return Batch(tuple(parts), size, now, second_try, express)
 
     def _arrive(self, batch: Batch, now: float) -> None:
         self.in_flight_batches -= 1
         self.in_flight_items -= batch.size
+        for part in batch.parts:
+            caller = part.ticket.call.caller
+            self._on_the_way[caller] -= part.size
+            if not self._on_the_way[caller]:
+                del self._on_the_way[caller]
         # Rows on their second try have made room in the queue before.
         self.drain_rate.add(0 if batch.second_try else batch.size, now)
 

@@ -53,6 +53,7 @@ class OrtGraph:
         name: What logs and metrics call it.
         session: The opened session.
         executor: Its threads are the only ones that run the session; graphs may share it.
+        express: Runs express batches; without it, these wait as the others do.
 
     Attributes:
         name: As above.
@@ -60,13 +61,18 @@ class OrtGraph:
     """
 
     def __init__(
-        self, name: str, session: ort.InferenceSession, executor: ThreadPoolExecutor
+        self,
+        name: str,
+        session: ort.InferenceSession,
+        executor: ThreadPoolExecutor,
+        express: ThreadPoolExecutor | None = None,
     ) -> None:
         """Keep session and threads."""
         self.name = name
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self._session = session
         self._executor = executor
+        self._express = express or executor
         self._input: str = session.get_inputs()[0].name
 
     async def __call__(self, batch: Batch) -> list[Landing]:
@@ -76,7 +82,8 @@ class OrtGraph:
             InferenceFailed: The run failed, or an output has not as many rows as the batch.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, ride, batch, self._run)
+        executor = self._express if batch.express else self._executor
+        return await loop.run_in_executor(executor, ride, batch, self._run)
 
     async def run(self, rows: Rows) -> Outputs:
         """Run rows on a thread of the pool.
@@ -98,6 +105,7 @@ class OrtGraph:
     def close(self) -> None:
         """Stop the threads once they are idle; a shared pool stops for all of its graphs."""
         self._executor.shutdown()
+        self._express.shutdown()
 
     def _run(self, rows: Rows) -> Outputs:
         try:
@@ -117,6 +125,7 @@ def open_session(
     threads: int,
     name: str = "graph",
     executor: ThreadPoolExecutor | None = None,
+    express: ThreadPoolExecutor | None = None,
 ) -> OrtGraph:
     """Open a graph on a device.
 
@@ -126,6 +135,7 @@ def open_session(
         threads: Batches that run at once.
         name: What logs and metrics call the graph.
         executor: Threads to share with other graphs; by default it has ``threads`` of its own.
+        express: As of `OrtGraph`.
 
     Raises:
         DeviceUnavailable: ``cuda`` was asked for and cannot be used.
@@ -138,7 +148,7 @@ def open_session(
     if session is None:
         session = _session(model, [CPU])
     pool = executor or ThreadPoolExecutor(threads, thread_name_prefix=name)
-    return OrtGraph(name, session, pool)
+    return OrtGraph(name, session, pool, express)
 
 
 def _lists_cuda() -> bool:

@@ -118,12 +118,14 @@ class Batch:
         size: Rows of all parts.
         formed: When it left the queue.
         second_try: Whether these rows failed before, in company.
+        express: Whether it goes past batches that were formed before it.
     """
 
     parts: tuple[Part, ...]
     size: int
     formed: float
     second_try: bool = False
+    express: bool = False
 
     def rows(self) -> Rows:
         """[size, …]: a view when one ticket rides alone, else one concatenation."""

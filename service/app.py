@@ -128,6 +128,9 @@ class DataPlane:
         if not route.data:
             return await route.handler(self.runtime, request, route)
         check_ready(self.runtime)
+        if route.graph is not None:
+            # A refusal must cost little, or a flood of them is a load of its own.
+            self.runtime.engine.check_queue_room(route.graph, call)
         async with self._deadline(headers, call):
             with self.runtime.bodies.lease(call.caller) as take:
                 limit = self.runtime.settings.max_body_bytes

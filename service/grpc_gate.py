@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
     from google.protobuf.message import Message
 
+    from inference.graphs import GraphName
     from service.runtime import Runtime
 
     Answer = Callable[[Any, Call], Awaitable[Message]]
@@ -69,10 +70,12 @@ class Unary:
     Attributes:
         answer: Does so.
         data: Whether it runs the model, thus waits for readiness.
+        graph: Without room in its queue the method can do nothing; None if that depends.
     """
 
     answer: Answer
     data: bool = True
+    graph: GraphName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,8 @@ class Gate:
                 self._check_key(call, label, context)
                 if method.data:
                     check_ready(self._runtime)
+                if method.graph is not None:
+                    self._runtime.engine.check_queue_room(method.graph, call)
                 async with self._deadline(context.time_remaining(), call):
                     with self._read(raw, request, call.caller) as message:
                         answer = (await method.answer(message, call)).SerializeToString()

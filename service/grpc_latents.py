@@ -65,12 +65,12 @@ class LatentsService:
     def methods(self) -> dict[str, Unary | Streamed]:
         """By name, for the gate."""
         return {
-            "Encode": Unary(self.encode),
-            "Decode": Unary(self.decode),
-            "Sample": Unary(self.sample),
-            "Shift": Unary(self.shift),
-            "Reconstruct": Unary(self.reconstruct),
-            "Interpolate": Unary(self.interpolate),
+            "Encode": Unary(self.encode, graph="encoder"),
+            "Decode": Unary(self.decode, graph="decoder"),
+            "Sample": Unary(self.sample, graph="decoder"),
+            "Shift": Unary(self.shift, graph="decoder"),
+            "Reconstruct": Unary(self.reconstruct, graph="decoder"),
+            "Interpolate": Unary(self.interpolate, graph="decoder"),
             "GetModel": Unary(self.get_model, data=False),
             "EncodeStream": Streamed(self.encode, _encoding, _failed_encoding),
             "DecodeStream": Streamed(self.decode, _images, _failed_images),

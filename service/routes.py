@@ -29,6 +29,7 @@ from service.wire import JSON
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from inference.graphs import GraphName
     from service.runtime import Runtime
     from service.wire import Reply, Request
 
@@ -48,6 +49,7 @@ class Route:
         parameters: The fields beside images and latents.
         raw: Whether one image is a whole request, and so may be the body itself.
         data: Whether it runs the model; such routes have a body, a deadline and wait for readiness.
+        graph: Without room in its queue the route can do nothing; None if that depends.
     """
 
     method: str
@@ -58,6 +60,7 @@ class Route:
     parameters: type[Parameters] = Parameters
     raw: bool = True
     data: bool = False
+    graph: GraphName | None = None
 
     @property
     def name(self) -> str:
@@ -78,12 +81,13 @@ def _data(
     offers: tuple[str, ...] = IMAGE_OFFERS,
     *,
     raw: bool = True,
+    graph: GraphName = "decoder",
 ) -> Route:
-    return Route("POST", path, handler, takes, offers, parameters, raw=raw, data=True)
+    return Route("POST", path, handler, takes, offers, parameters, raw=raw, data=True, graph=graph)
 
 
 ROUTES: tuple[Route, ...] = (
-    _data("/v1/encode", endpoints.encode, IMAGES, Parameters, VECTOR_OFFERS),
+    _data("/v1/encode", endpoints.encode, IMAGES, Parameters, VECTOR_OFFERS, graph="encoder"),
     _data("/v1/decode", endpoints.decode, LATENTS, ImageParameters),
     _data("/v1/sample", endpoints.sample, frozenset(), SampleParameters),
     _data("/v1/shift", endpoints.shift, IMAGES | LATENTS, ShiftParameters),

@@ -394,3 +394,46 @@ def test_waiting_and_computing_are_reported_to_the_call_and_to_the_observer() ->
 def test_no_slot_is_refused() -> None:
     with pytest.raises(ValueError, match="slots is 0"):
         Scene(Clock(), slots=0)
+
+
+def test_an_express_batch_runs_beside_busy_slots_one_at_a_time() -> None:
+    async def story(scene: Scene) -> None:
+        scene.submit(*range(16), caller="many")
+        await scene.wait()
+        first = scene.submit(1, caller="few")
+        await scene.wait()
+        assert scene.graph.sizes == [8, 1]
+        second = scene.submit(2, caller="other")
+        await scene.wait()
+        assert scene.graph.sizes == [8, 1]
+
+        scene.graph.finish(1)
+        await scene.wait()
+        assert doubled(first) == [2]
+        assert scene.graph.sizes == [8, 1, 1]
+        scene.graph.finish(1)
+        await scene.wait()
+        assert doubled(second) == [4]
+        # The slot itself is still taken by the first of the many.
+        assert scene.graph.sizes == [8, 1, 1]
+        scene.graph.finish()
+        await scene.wait()
+        assert scene.graph.sizes == [8, 1, 1, 8]
+
+    play(story, max_batch_size=8, express=True)
+
+
+def test_an_express_batch_that_fails_frees_its_place() -> None:
+    async def story(scene: Scene) -> None:
+        scene.submit(*range(16), caller="many")
+        await scene.wait()
+        bad = scene.submit(POISON, caller="few")
+        await scene.wait()
+        scene.graph.finish(1)
+        await scene.wait()
+        assert isinstance(bad.exception(), InferenceFailed)
+        scene.submit(3, caller="few")
+        await scene.wait()
+        assert scene.graph.sizes == [8, 1, 1]
+
+    play(story, max_batch_size=8, express=True)

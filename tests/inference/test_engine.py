@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from inference.errors import (
     TooManyItems,
     UnknownAttribute,
 )
+from inference.graphs import NICE
 from tests.support.tiny_bundle import (
     LOGVAR,
     banded_image,
@@ -512,3 +515,14 @@ def test_a_graph_that_is_no_model_is_named(tmp_path: Path) -> None:
     bundle = replace(open_bundle(write_tiny_bundle(tmp_path / "tiny")), decoder=b"not onnx")
     with pytest.raises(BundleError, match=r"1/decoder\.onnx cannot be opened by ONNX Runtime"):
         Engine(bundle, EngineOptions(device="cpu", threads=1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+async def test_graphs_threads_let_the_event_loop_go_first(engine: Engine) -> None:
+    await engine.decode(latents_of(), Call())
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+    threads = [each for each in threading.enumerate() if each.name.startswith("graph_")]
+    assert threads
+    assert {os.getpriority(os.PRIO_PROCESS, each.native_id or 0) for each in threads} == {
+        min(mine + NICE, 19)
+    }

@@ -302,3 +302,53 @@ def test_a_ticket_whose_rows_cannot_be_made_ends_alone_with_the_reason() -> None
     assert harness.answer(good) == [1.0]
     assert harness.answer(bad) is reason
     assert (good.call.decode_s, bad.call.decode_s) == (0.25, 0.5)
+
+
+def test_few_rows_go_past_many_of_another_caller() -> None:
+    harness = Harness(max_batch_size=16, max_queue_size=64)
+    harness.put(20, "many")
+    harness.take()
+    few = harness.put(2, "few")
+    batch = harness.express()
+    assert batch is not None
+    assert batch.express
+    assert [part.ticket for part in batch.parts] == [few]
+    harness.double(batch)
+    assert harness.answer(few) == [0.0, 2.0]
+
+
+def test_only_who_brings_little_and_has_nothing_on_its_way_goes_past() -> None:
+    harness = Harness(max_batch_size=16, max_queue_size=64)
+    harness.put(1, "first")
+    assert harness.express() is None, "nobody's many are on their way"
+    harness.take()
+    harness.put(20, "many")
+    harness.take()
+    harness.put(1, "first")
+    assert harness.express() is None, "it has one on its way"
+    harness.put(5, "some")
+    assert harness.express() is None, "five are not few"
+    harness.put(1, "second")
+    batch = harness.express()
+    assert batch is not None
+    assert batch.size == 1
+
+
+def test_express_batches_are_small_however_many_callers_wait() -> None:
+    harness = Harness(max_batch_size=16, max_queue_size=400)
+    harness.put(20, "many")
+    harness.take()
+    for number in range(100):
+        harness.put(1, f"caller {number}")
+    batch = harness.express()
+    assert batch is not None
+    assert batch.size == 4
+    assert len({part.ticket.call.caller for part in batch.parts}) == 4
+
+
+def test_room_is_asked_for_before_anything_is_put() -> None:
+    harness = Harness(max_queue_size=4)
+    harness.queue.check_room(1, "a")
+    harness.put(4)
+    with pytest.raises(QueueFull, match="4 items are queued"):
+        harness.queue.check_room(1, "a")

@@ -11,7 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from inference.errors import ERRORS
+from inference.errors import ERRORS, QueueFull
 from service.app import create_app
 from service.guest import VISIT, Hosted
 from service.runtime import Runtime
@@ -391,6 +391,24 @@ async def test_fairness_goes_by_the_peers_address(
     monkeypatch.setattr(runtime.engine, "decode", note)
     await client.post("/v1/decode", json=LATENTS)
     assert callers == ["127.0.0.1"]
+
+
+async def test_a_full_queue_refuses_before_the_body_is_read(
+    app: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, runtime = app
+    asked: list[tuple[str, str]] = []
+
+    def full(graph: str, call: Any) -> None:
+        asked.append((graph, call.caller))
+        raise QueueFull("full", retry_after_s=2.0)
+
+    monkeypatch.setattr(runtime.engine, "check_queue_room", full)
+    monkeypatch.setattr("service.app.read_body", lambda *_: pytest.fail("the body was read"))
+    for route in ("encode", "decode", "shift", "sample"):
+        answer = await client.post(f"/v1/{route}", content=b"anything")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "2")
+    assert asked == [(graph, "127.0.0.1") for graph in ("encoder", "decoder", "decoder", "decoder")]
 
 
 async def test_bodies_that_hold_too_much_together_are_refused(

@@ -89,6 +89,7 @@ class Scene:
     max_batch_size: int = 4
     max_queue_size: int = 16
     delay_ms: float = 0.0
+    express: bool = False
     records: list[BatchRecord] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class Scene:
             self.graph,
             limits=BatchLimits(self.max_batch_size, self.max_queue_size, self.delay_ms),
             slots=self.slots,
+            express=self.express,
             clock=self.clock,
             observe=self.records.append,
         )

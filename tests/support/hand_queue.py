@@ -47,6 +47,9 @@ class Harness:
         assert batch is not None
         return batch
 
+    def express(self, now: float = 0.0) -> Batch | None:
+        return self.queue.take_express(now)
+
     def double(self, batch: Batch, now: float = 0.0) -> None:
         self.queue.complete(batch, ride(batch, lambda rows: (rows * 2,)), now)
 
