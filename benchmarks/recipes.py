@@ -163,7 +163,8 @@ def _markdown(
     lines = [
         f"# Recipes: {args.table}\n",
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, one seed each, {args.count} test "
-        f"images, `python benchmarks/recipes.py {args.table} --data {args.data}`\n",
+        f"images, `python benchmarks/recipes.py {args.table} --data {args.data} --count "
+        f"{args.count} --judge-steps {args.judge_steps}`\n",
         "| recipe | preset and changes | " + " | ".join(COLUMNS[name][0] for name in shown) + " |",
         "|---|---|" + "---:|" * len(shown),
     ]
