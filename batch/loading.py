@@ -92,7 +92,8 @@ class Loader:
                 )
             self._check_bytes(found.st_size)
             with path.open("rb") as file:
-                return file.read(self.max_image_bytes + 1)
+                # Not up to the limit: room for that would be taken, and given back, for each file.
+                return file.read(found.st_size + 1)
         # A NUL in a path is a ValueError.
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error

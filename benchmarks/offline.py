@@ -225,7 +225,7 @@ def _actor_killed(command: Sequence[str]) -> float:
 
 def _is_actor(process: psutil.Process) -> bool:
     words = process.info["cmdline"] or [""]
-    return words[0].startswith("ray::") and "IDLE" not in words[0]
+    return words[0].startswith("ray::") and "MapWorker" in words[0]
 
 
 def _rows(out: Path) -> pa.Table:
