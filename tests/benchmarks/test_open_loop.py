@@ -128,7 +128,7 @@ def test_busy_callers_wait_as_told_and_come_from_elsewhere() -> None:
     assert load.images == 3 * len(load.times_s)
     assert len(load.times_s) + load.refused == len(peers)
     # Each refusal costs its caller 0.05 s of 0.3: without the waits there would be hundreds.
-    assert 0 < load.refused <= 2 * 7
+    assert 0 < load.refused <= 2 * 20
     assert load.seconds >= 0.3
 
 

@@ -59,7 +59,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
-    line = f"{sys.executable} -m cli.main presets --json | head -1; echo ${{PIPESTATUS[0]}}"
+    # It is gone before the first line is written.
+    line = f"{sys.executable} -m cli.main presets --json | :; echo ${{PIPESTATUS[0]}}"
     shown = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
-    assert shown.stdout.splitlines() == ["[", "141"]
+    assert shown.stdout.splitlines() == ["141"]
     assert shown.stderr == ""

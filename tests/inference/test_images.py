@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import struct
 import zlib
 from typing import Any, Literal
@@ -496,3 +498,22 @@ def test_a_run_length_encoded_bmp_is_refused() -> None:
     head = b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset)
     with pytest.raises(InvalidImage, match="run-length encoded"):
         images.decode(head + info + b"\x00\x01\x02\x00" * 256 + pixels, spec(), LIMITS)
+
+
+_WRITTEN = """
+import hashlib
+import numpy as np
+from inference.images import encode
+
+random = np.random.default_rng(0)
+flat = random.integers(0, 256, (400, 16, 1, 1)).repeat(16, 2).repeat(3, 3).astype(np.uint8)
+noise = random.integers(0, 256, (40, 16, 16, 3)).astype(np.uint8)
+files = [encode(image, "image/png") for image in (*flat, *noise)]
+print(hashlib.sha256(b"".join(files)).hexdigest())
+"""
+
+
+def test_every_process_writes_the_same_bytes() -> None:
+    command = [sys.executable, "-c", _WRITTEN]
+    found = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(6)]
+    assert len(set(found)) == 1
