@@ -332,11 +332,7 @@ class Engine:
         return await self._codecs.run(call, function, *args, **kwargs)
 
     def check_codec_room(self, call: Call, functions: int = 1) -> None:
-        """Refuse a request that would bring ``functions`` codecs while too many wait.
-
-        Raises:
-            QueueFull: More than ``max_queue_size`` would wait, or than the caller's own limit.
-        """
+        """Raise `QueueFull` while ``functions`` more codecs of ``call`` would be too many."""
         self._codecs.check_room(call, functions)
 
     async def aclose(self) -> None:

@@ -111,7 +111,7 @@ class TicketQueue:
                 f"the deadline passed {(now - call.deadline) * 1e3:.0f} ms before the request "
                 "was queued; send it with a larger deadline"
             )
-        self._check_room(len(rows), call.caller)
+        self.check_room(len(rows), call.caller)
         ticket = Ticket(next(self._numbers), rows, call, now, finish)
         self._live[ticket.number] = ticket
         self._lines.add(ticket)
@@ -161,14 +161,6 @@ class TicketQueue:
         parts = self._lines.take_modest(_LEAST_SHARE, self._on_the_way)
         return self._depart(parts, now, express=True) if parts else None
 
-    def check_room(self, items: int, caller: str) -> None:
-        """Refuse ``items`` that could not be put now.
-
-        Raises:
-            QueueFull: There is no room for them.
-        """
-        self._check_room(items, caller)
-
     def complete(self, batch: Batch, landings: Sequence[Landing], now: float) -> None:
         """Hand out what became of ``batch``, one landing for each of its parts."""
         self._arrive(batch, now)
@@ -191,7 +183,14 @@ class TicketQueue:
         if ticket.number in self._live:
             self._end(ticket, now, _as_serving_error(error))
 
-    def _check_room(self, items: int, caller: str) -> None:
+    def check_room(self, items: int, caller: str) -> None:
+        """Refuse ``items`` that could not be put now.
+
+        Raises:
+            InvalidRequest: There is none of them.
+            TooManyItems: They are more than the queue ever holds.
+            QueueFull: There is no room for them now.
+        """
         limit = self.limits.max_queue_size
         if items < 1:
             raise InvalidRequest("the request holds 0 items; send at least one")
