@@ -8,6 +8,7 @@ names.
 """
 # BentoML evaluates the annotations, so this module has no `from __future__ import annotations`.
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal, Optional, TypeVar, cast
 
@@ -18,6 +19,7 @@ from starlette.responses import Response
 
 from inference.call import Call
 from inference.errors import InvalidRequest
+from service.announcement import announce
 from service.envelope import failure
 from service.grpc_server import GrpcServer
 from service.guest import VISIT
@@ -66,11 +68,24 @@ class LatentService:
 
     @bentoml.on_startup
     async def warm_up(self) -> None:
-        """Begin the warm-up, which readiness follows, and open gRPC."""
+        """Begin the warm-up, which readiness follows, and open gRPC.
+
+        One of several workers opens its ports once it is warm: until then the others answer
+        whoever comes, and nobody who was told that the server is ready meets one that is not.
+        """
         self.runtime.drain_at_signal()
         self.runtime.start()
+        if self.runtime.settings.workers > 1:
+            await self.runtime.ready()
         await self.grpc.start()
+        self._announcing = asyncio.create_task(self._announce(), name="announce")
         settle()
+
+    async def _announce(self) -> None:
+        """Say that the server is ready, once both its ports are open and it is."""
+        await self.runtime.ready()
+        if self.runtime.state == "ready":
+            announce(self.runtime.engine)
 
     @bentoml.on_shutdown
     async def close(self) -> None:

@@ -22,7 +22,6 @@ from inference.engine import Engine, EngineOptions
 from inference.errors import NotReady
 from inference.images import ImageLimits
 from service.access import Access
-from service.announcement import announce
 from service.bodies import Bodies
 from service.observer import Observer
 from service.pictures import Pictures
@@ -135,8 +134,16 @@ class Runtime:
         self._key_watch = asyncio.create_task(self.access.watch(), name="keys")
 
     async def ready(self) -> None:
-        """Wait until the warm-up has ended, well or not; it need not have begun."""
-        await self._warm.wait()
+        """Wait until the warm-up has ended, well or not, or is pointless since the server drains.
+
+        It need not have begun.
+        """
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._warm, self.draining)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     @property
     def state(self) -> State:
@@ -191,7 +198,6 @@ class Runtime:
     async def _run_warm_up(self) -> None:
         try:
             await self.engine.warm_up()
-            announce(self.engine)
         except Exception:  # a model that cannot run must end the worker, whatever the cause
             logger.critical("the warm-up failed, so the server ends", exc_info=True)
             self._end()

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ from tests.support.server import Server, running, wait_until_ready
 from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 LATENTS = [[0.0, 1.0, -1.0, 0.5]]
 NPY = {"Accept": "application/x-npy"}
@@ -390,24 +391,46 @@ def test_a_worker_that_cannot_start_ends_the_server(bundle: Path, tmp_path: Path
 
 def test_two_workers_give_the_same_images(bundle: Path) -> None:
     with running(bundle, "--device", "cpu", "--workers", "2", "--threads", "1") as server:
-        workers = len(_tree(server.process.pid)) - 2
-        assert workers == 2
-        seen = set()
-        for _ in range(12):
-            # A new connection each time, which either worker may take.
-            with httpx.Client(base_url=server.url, timeout=20) as client:
-                answer = client.post("/v1/sample", json={"n": 2, "seed": 3}, headers=NPY)
-                assert answer.status_code in {200, 503}
-                seen.add(answer.content if answer.is_success else b"")
-        assert len(seen - {b""}) == 1
-        (body,) = seen - {b""}
-        asked = SampleRequest(n=2, seed=3, format=IMAGE_FORMAT_PIXELS)
-        for _ in range(12):
-            options = [("grpc.use_local_subchannel_pool", 1)]
-            with grpc.insecure_channel(server.grpc, options=options) as channel:
-                answer = LatentsStub(channel).Sample(asked, timeout=20)
-                assert body.endswith(answer.images.pixels.data)
+        assert len(_workers(server)) == 2
+        assert len({_images_over_both(server) for _ in range(12)}) == 1
         assert server.stop()[0] == 0
+
+
+def test_while_a_lost_worker_starts_anew_the_other_answers_everybody(bundle: Path) -> None:
+    with running(bundle, "--device", "cpu", "--workers", "2", "--threads", "1") as server:
+        lost, kept = _workers(server)
+        os.kill(lost, signal.SIGKILL)
+        _until(lambda: lost not in _workers(server))
+        images = _images_over_both(server)
+        # The new one opens its ports some time in this loop, and nobody meets it before.
+        _until(lambda: _images_over_both(server) == images and _answering(server) != kept)
+
+
+def _images_over_both(server: Server) -> bytes:
+    """The same sample over HTTP and gRPC, on new connections, which any worker may take."""
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        answer = client.post("/v1/sample", json={"n": 2, "seed": 3}, headers=NPY)
+        assert answer.status_code == 200, answer.text
+    asked = SampleRequest(n=2, seed=3, format=IMAGE_FORMAT_PIXELS)
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(server.grpc, options=options) as channel:
+        images = LatentsStub(channel).Sample(asked, timeout=20).images.pixels.data
+    assert answer.content.endswith(images)
+    return images
+
+
+def _answering(server: Server) -> int:
+    """The process that answers a new connection."""
+    found = re.search(r'worker_info\{pid="(\d+)"', httpx.get(f"{server.url}/metrics").text)
+    assert found is not None
+    return int(found.group(1))
+
+
+def _until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(0.02)
 
 
 def _wait_until_not_serving(server: Server) -> None:
@@ -419,6 +442,11 @@ def _wait_until_not_serving(server: Server) -> None:
             if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
                 return
     raise AssertionError("gRPC health never left SERVING")
+
+
+def _workers(server: Server) -> list[int]:
+    """All processes below the command and BentoML's supervisor."""
+    return _tree(server.process.pid)[2:]
 
 
 def _tree(pid: int) -> list[int]:
