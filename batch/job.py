@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     Runner = Callable[[Sequence[int], "Task", Callable[[int, int], None]], None]
 
 MAX_IN_FLIGHT = 64
+_TRIED = (1, 2)
+"""Batch sizes that show whether graphs run; a job's own sizes cost nobody's patience."""
 
 
 @dataclass(frozen=True)
@@ -197,14 +199,14 @@ def run_here(shards: Sequence[int], task: Task, progress: Callable[[int, int], N
 
 
 async def open_engine(task: Task) -> Engine:
-    """A warm engine for a task.
+    """An engine that is known to run, for a task; no caller waits for its first batches.
 
     Raises:
         BatchError: A graph does not run.
     """
     engine = Engine(task.bundle, task.options.engine())
     try:
-        await engine.warm_up()
+        await engine.warm_up(_TRIED)
     except ServingError as error:
         await engine.aclose()
         raise BatchError(f"the graphs do not run: {error.__cause__ or error}") from error

@@ -12,6 +12,7 @@ an option is wrong, 130 after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from functools import partial
 from pathlib import Path
@@ -150,6 +151,8 @@ def _run(args: argparse.Namespace) -> int:
     from inference.errors import ServingError
     from inference.sessions import DeviceUnavailable
 
+    # What was imported stays, so no collection in the middle of the work needs to look at it.
+    gc.freeze()
     try:
         if args.operation in SEARCH:
             return run_search(args)

@@ -110,14 +110,14 @@ class Engine:
         """Images that are decoded or encoded now, or wait for it."""
         return self._codecs.waiting
 
-    async def warm_up(self) -> None:
-        """Run both graphs at every batch size that serving starts from, then become ready.
+    async def warm_up(self, sizes: Sequence[int] | None = None) -> None:
+        """Run both graphs at some batch sizes, by default those of the options; become ready.
 
         Raises:
             BundleError: A graph's output is not what the manifest says.
             InferenceFailed: A graph does not run.
         """
-        await self._graphs.warm_up()
+        await self._graphs.warm_up(sizes or self.options.warm_up_sizes)
         self.admission.become_ready()
 
     async def encode(

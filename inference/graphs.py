@@ -9,7 +9,7 @@ Knows the bundle's tensors; knows no attribute, no prior and no request's parame
 2. On a CPU what belongs to rows, making and using them, is done on the graph's own thread, since
    every thread computes. A GPU must not wait for that: there codecs' threads do it, before and
    after.
-3. `warm_up` runs every batch size that serving starts from, and believes no manifest.
+3. `warm_up` believes no manifest.
 """
 
 from __future__ import annotations
@@ -125,15 +125,15 @@ class Graphs:
             for name, batcher in self._batchers.items()
         }
 
-    async def warm_up(self) -> None:
-        """Run both graphs at every batch size that serving starts from.
+    async def warm_up(self, sizes: Sequence[int]) -> None:
+        """Run both graphs at each of these batch sizes.
 
         Raises:
             BundleError: A graph's output is not what the manifest says.
             InferenceFailed: A graph does not run.
         """
         graphs = self._bundle.manifest.graphs
-        for size in self._options.warm_up_sizes:
+        for size in sizes:
             for name, spec in (("encoder", graphs.encoder), ("decoder", graphs.decoder)):
                 await self._try(name, spec, size)
 
