@@ -29,6 +29,7 @@ def test_a_job_is_measured_and_killed(tmp_path: Path) -> None:
     assert found.items == 40
     assert found.ceiling[0] > 0
     assert found.seconds[0] > 0
+    assert found.own[0] > found.items / found.seconds[0]
     assert found.peak_mib[0] > 10
     assert len(found.killed_at_s) == 3
     assert found.same_after_kills
@@ -53,11 +54,20 @@ def test_idx_files_become_parquet_that_a_job_takes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("same", "word"), [(True, "yes"), (False, "no")])
 def test_the_page_says_how_it_ended(same: bool, word: str) -> None:
     found = Found(
-        1000, [500.0, 400.0, 450.0], [4.0, 2.5, 3.0], [90, 120, 100], [1.0, 2.0], same, 9.0, same
+        items=1000,
+        ceiling=[500.0, 400.0, 450.0],
+        seconds=[4.0, 2.5, 3.0],
+        own=[405.0, 300.0, 500.0],
+        peak_mib=[90, 120, 100],
+        killed_at_s=[1.0, 2.0],
+        same_after_kills=same,
+        ray_s=9.0,
+        same_on_ray=same,
     )
     text = to_markdown(found, ARGS)
     assert "| images | 1,000 |" in text
     assert "| of the ceiling | 0.74 |" in text
+    assert "| of the ceiling | 0.90 |" in text
     assert "| its memory at most, MiB | 120 |" in text
     assert f"seconds 1.0, 2.0, then let be: the same rows | {word} |" in text
     assert f"an actor killed on the way, 9.0 s: the same rows | {word} |" in text
