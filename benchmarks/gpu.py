@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import importlib.util
 import multiprocessing
 import tempfile
@@ -52,10 +53,8 @@ CALLERS = ((128, 1), (16, 64))
 """Of the engine: how many, and with how many rows each."""
 SERVER_CALLERS = 8
 _QUEUE = 65_536
-_ENGINE_LACKS = (
-    "the engine calls run() on pageable numpy arrays; it has no IOBinding, no pinned memory, no "
-    "CUDA graphs and no fp16, so their rows show what those would give"
-)
+_PLAIN = "run()"
+_NO_BUFFERS = "the engine's ways of a GPU: on a CPU it calls run() and has no buffers that stay"
 
 
 def main() -> int:
@@ -64,7 +63,8 @@ def main() -> int:
     path = find_bundle(args.bundle)
     bundle = open_bundle(path)
     device, missing = _device(bundle, args.device)
-    missing.append(_ENGINE_LACKS)
+    if device == "cpu":
+        missing.append(_NO_BUFFERS)
     raw = list(_raw(bundle, device, args, missing))
     stages = list(asyncio.run(_engine(bundle, device, args)))
     stages += _server(bundle, path, device, args, missing)
@@ -97,7 +97,7 @@ def _device(bundle: Bundle, wanted: str) -> tuple[Device, list[str]]:
     if wanted == "cpu":
         return "cpu", ["no GPU was asked for (--device cpu)"]
     try:
-        open_session(bundle.decoder, device="cuda", threads=1).close()
+        open_session(bundle.decoder, device="cuda")
     except DeviceUnavailable as error:
         if wanted == "cuda":
             raise SystemExit(f"benchmark: {error}") from None
@@ -188,24 +188,57 @@ def _rate(
 
 
 async def _engine(bundle: Bundle, device: Device, args: argparse.Namespace) -> Sequence[StageRow]:
-    """Decode through the micro-batcher, without codecs and without a wire."""
+    """Decode through the micro-batcher, without codecs and without a wire.
+
+    On a GPU with CUDA graphs and without, in fp32 and fp16.
+    """
     found = []
-    for size in args.batches:
-        options = EngineOptions(
-            device=device, max_batch_size=size, max_queue_size=_QUEUE, max_items=_QUEUE
-        )
-        engine = Engine(bundle, options)
-        await engine.warm_up()
-        for callers, rows in CALLERS:
-            rate, busy = await _submit(engine, callers, rows, args.seconds, device)
-            found.append(StageRow("engine", f"{callers} callers of {rows}", size, rate, busy))
-        await engine.aclose()
+    bundles = {"fp32": bundle, "fp16": _halved(bundle)} if device == "cuda" else {"fp32": bundle}
+    for precision, each in bundles.items():
+        for cuda_graphs in (True, False) if device == "cuda" else (True,):
+            for size in args.batches:
+                options = EngineOptions(
+                    device=device,
+                    max_batch_size=size,
+                    max_queue_size=_QUEUE,
+                    max_items=_QUEUE,
+                    cuda_graphs=cuda_graphs,
+                )
+                found += await _engine_rows(each, options, precision, args.seconds)
     return found
 
 
-async def _submit(
-    engine: Engine, callers: int, rows: int, seconds: float, device: Device
-) -> tuple[float, str]:
+async def _engine_rows(
+    bundle: Bundle, options: EngineOptions, precision: str, seconds: float
+) -> list[StageRow]:
+    engine = Engine(bundle, options)
+    await engine.warm_up()
+    stage, found = f"engine, {precision}, {engine.way or _PLAIN}", []
+    for callers, rows in CALLERS:
+        rate, busy = await _submit(engine, callers, rows, seconds)
+        load = f"{callers} callers of {rows}"
+        found.append(StageRow(stage, load, options.max_batch_size, rate, busy))
+    await engine.aclose()
+    return found
+
+
+def _halved(bundle: Bundle) -> Bundle:
+    """The bundle as `latentserve export --precision float16` would have written it."""
+    graphs = bundle.manifest.graphs
+    half = {
+        name: getattr(graphs, name).model_copy(update={"precision": "float16"})
+        for name in ("encoder", "decoder")
+    }
+    manifest = bundle.manifest.model_copy(update={"graphs": graphs.model_copy(update=half)})
+    return dataclasses.replace(
+        bundle,
+        manifest=manifest,
+        encoder=raw_runs.halved(bundle.encoder),
+        decoder=raw_runs.halved(bundle.decoder),
+    )
+
+
+async def _submit(engine: Engine, callers: int, rows: int, seconds: float) -> tuple[float, str]:
     latents = some_latents(rows, engine.bundle.manifest.latent.dimension)
     done = 0
 
@@ -215,7 +248,7 @@ async def _submit(
             await engine.decode(latents, Call())
             done += rows
 
-    with watched(gpu=device == "cuda") as busy:
+    with watched(gpu=engine.options.device == "cuda") as busy:
         begun = time.perf_counter()
         await asyncio.gather(*(caller(begun + seconds) for _ in range(callers)))
         passed = time.perf_counter() - begun

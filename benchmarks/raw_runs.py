@@ -18,6 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+from export.float16 import float16_graph
 from inference.sessions import CPU, CUDA
 
 if TYPE_CHECKING:
@@ -53,13 +54,8 @@ class Way:
 
 
 def halved(model: bytes) -> bytes:
-    """The graph with float16 weights and arithmetic; inputs and outputs keep their datatypes."""
-    from onnxruntime.transformers.float16 import (  # noqa: PLC0415  (slow to import)
-        convert_float_to_float16,
-    )
-
-    loaded = onnx.load_from_string(model)
-    return bytes(convert_float_to_float16(loaded, keep_io_types=True).SerializeToString())
+    """The graph as `latentserve export --precision float16` makes it."""
+    return bytes(float16_graph(onnx.load_from_string(model)).SerializeToString())
 
 
 def open_raw(
@@ -93,7 +89,7 @@ def open_raw(
 
 
 def pageable(session: ort.InferenceSession, rows: Rows) -> Way:
-    """Numpy in, numpy out: what the engine does."""
+    """Numpy in, numpy out: what the engine does on a CPU."""
     name = session.get_inputs()[0].name
 
     def call() -> Rows:

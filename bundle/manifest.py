@@ -17,7 +17,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,2}$")]
 Datatype = Literal["UINT8", "FP32", "INT64"]
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "float16", "int8"]
 DirectionKind = Literal["mean", "ridge", "lda", "conditional"]
 """How a direction was found; `training.directions` has the formulas."""
 
@@ -37,7 +37,7 @@ class TensorSpec(_Frozen):
 class GraphSpec(_Frozen):
     """One ONNX file and its tensors.
 
-    ``precision``: what its convolutions compute in; inputs and outputs are the same in both.
+    ``precision``: what its convolutions compute in; inputs and outputs are the same in each.
     """
 
     file: FileName

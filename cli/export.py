@@ -35,11 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="look at less of everything: about a minute"
     )
     parser.add_argument(
-        "--int8",
-        action="store_true",
-        help="convolutions in 8-bit integers: faster on a CPU (not on a GPU), a little less exact; "
-        "all figures of the bundle are then those of int8, and a model that it harms is refused. "
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="what the graphs compute in (float32): int8 is faster on a CPU, a little less exact; "
+        "float16 is for a GPU, within 2 grey levels. All figures of the bundle are then those of "
+        "such graphs, and a model that it harms is refused. "
         "Give it an --out of its own: servers take the newest version of a model folder",
+    )
+    parser.add_argument(
+        "--int8", dest="precision", action="store_const", const="int8", help="--precision int8"
     )
     parser.epilog = (
         "examples:\n"
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         judge_steps=args.judge_steps,
         evaluate_count=args.evaluate_count,
         quick=args.quick,
-        int8=args.int8,
+        precision=args.precision,
     )
     try:
         written = export_run(

@@ -79,10 +79,12 @@ def ready_line(url: str, facts: dict[str, object], settings: Settings) -> str:
     """The one line that is printed when the server is ready."""
     providers = facts["providers"]
     where = ", ".join(map(str, providers)) if isinstance(providers, list) else ""
+    where = f"{where}; {facts['way']}" if facts["way"] else where
     return (
         f"latentserve ready at {url}, gRPC {settings.grpc_port} | "
         f"model {facts['name']} {facts['version']} | "
-        f"device {settings.device} ({where}) | workers {settings.workers} | limits: "
+        f"device {settings.device} ({where}) | "
+        f"workers {settings.workers}, threads {facts['threads']} | limits: "
         f"{settings.max_body_bytes} bytes, {settings.max_image_pixels} pixels, "
         f"{settings.max_items} items, queue {settings.max_queue_size}, "
         f"batch {settings.max_batch_size}, deadline {settings.deadline_ms:g} ms"
@@ -140,7 +142,7 @@ def _require_cuda(graph: bytes) -> None:
     from inference.sessions import DeviceUnavailable, open_session
 
     try:
-        open_session(graph, device="cuda", threads=1)
+        open_session(graph, device="cuda")
     except DeviceUnavailable as error:
         raise StartError(str(error)) from None
 

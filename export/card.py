@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from training.evaluation.classes import ClassShifts
     from training.evaluation.result import Evaluation
 
+_PRECISIONS = {
+    "int8": "Convolutions of {} compute in 8-bit integers: faster on a CPU, less exact than the "
+    "trained network. All figures here were taken so.",
+    "float16": "{} compute in 16-bit floats, which is for GPUs, within 2 grey levels of the "
+    "trained network. All figures here were taken so.",
+}
+
 
 def card(facts: Facts, evaluation: Evaluation | None) -> str:
     """The text of ``card.md``; without an evaluation it says that nothing was measured."""
@@ -123,11 +130,10 @@ def _limits(facts: Facts, evaluation: Evaluation | None) -> Iterator[str]:
         "The model knows only images like those it was trained on. Anything else is reconstructed "
         "as the nearest thing it knows."
     )
-    if facts.int8:
-        yield (
-            f"Convolutions of {' and '.join(sorted(facts.int8))} compute in 8-bit integers: faster "
-            "on a CPU, less exact than the trained network. All figures here were taken so."
-        )
+    for precision, text in _PRECISIONS.items():
+        files = [file for file, found in sorted(facts.precisions.items()) if found == precision]
+        if files:
+            yield text.format(" and ".join(files))
     if not facts.variational:
         yield (
             "It is a plain autoencoder: it has no prior N(0, I) and no log-variance. Samples come "

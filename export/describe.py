@@ -5,7 +5,7 @@ run, data, choice, figures, files → `bundle.Manifest`; nothing is measured or 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from bundle.manifest import (
     LatentSpec,
     Name,
     Parity,
+    Precision,
     TensorSpec,
     Training,
     Version,
@@ -71,7 +72,7 @@ class Facts:
         parity: Graphs against network.
         training: Data, epochs and figures on held-out images.
         evaluation: Summary of the evaluation; empty where none was asked for.
-        int8: Files of the graphs that compute in int8.
+        precisions: What the graphs of these files compute in; others in float32.
     """
 
     name: str
@@ -83,7 +84,7 @@ class Facts:
     parity: Parity
     training: Training
     evaluation: dict[str, float]
-    int8: frozenset[str] = frozenset()
+    precisions: Mapping[str, Precision] = field(default_factory=dict)
 
 
 def attribute_specs(
@@ -177,7 +178,7 @@ def _graphs(facts: Facts, files: Mapping[str, bytes]) -> Graphs:
             file=encoder,
             sha256=sha256(files[encoder]),
             opset=OPSET,
-            precision="int8" if encoder in facts.int8 else "float32",
+            precision=facts.precisions.get(encoder, "float32"),
             inputs=(pictures,),
             outputs=(mean, logvar) if facts.variational else (mean,),
         ),
@@ -185,7 +186,7 @@ def _graphs(facts: Facts, files: Mapping[str, bytes]) -> Graphs:
             file=decoder,
             sha256=sha256(files[decoder]),
             opset=OPSET,
-            precision="int8" if decoder in facts.int8 else "float32",
+            precision=facts.precisions.get(decoder, "float32"),
             inputs=(vector,),
             outputs=(pictures,),
         ),

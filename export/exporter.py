@@ -1,7 +1,7 @@
 """A training run becomes a model bundle.
 
 run folder, its data → network → graphs, parity · means → prior, directions of each kind
-with int8: training images → quantised graphs, parity → all that follows is measured on these
+in less than float32: reduced graphs, parity → all that follows is measured on these
 validation images → the kind that serves each attribute best · test images → evaluation
 → card, pictures → manifest → bundle, by one rename; evaluation.json also into the run folder
 """
@@ -30,11 +30,12 @@ from export.describe import (
     manifest,
 )
 from export.figures import encoder_means, held_out_figures
+from export.float16 import float16_graph, is_float16
 from export.graph_model import GraphBytes, GraphModel
 from export.graphs import decoder_graph, encoder_graph
 from export.int8 import int8_graphs, is_int8
 from export.measure import Parts, measure
-from export.parity import BATCH_SIZES, check_int8_parity, check_parity
+from export.parity import BATCH_SIZES, check_near, check_parity, worst_of
 from export.pictures import samples_picture, strip_picture
 from export.prior import fit_prior
 from export.served import served_network
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from bundle.manifest import Parity
+    from bundle.manifest import Parity, Precision
     from training.data import Dataset
     from training.data.progress import Progress
     from training.models import Network
@@ -81,8 +82,9 @@ class ExportOptions:
         evaluate_count: Test images that are evaluated; 0 measures no attribute, leaves every
             direction to ridge regression, and writes no ``evaluation.json``.
         quick: Look at less of everything that is measured.
-        int8: Convolutions compute in 8-bit integers. All figures are those of these graphs, and
-            none is written into the run's folder, whose weights are floats.
+        precision: What graphs compute in: int8 for convolutions on a CPU, float16 for a GPU. If
+            less than float32, all figures are those of these graphs, and none is written into the
+            run's folder, whose weights are float32.
     """
 
     version: str | None = None
@@ -91,7 +93,7 @@ class ExportOptions:
     judge_steps: int = JUDGE_STEPS
     evaluate_count: int = EVALUATE_COUNT
     quick: bool = False
-    int8: bool = False
+    precision: Precision = "float32"
 
 
 def export_run(
@@ -137,14 +139,15 @@ def export_run(
         evaluated = None
     say("writing the graphs and comparing them with the network")
     encoder, decoder, parity = _graphs(network, config, parts.test)
-    if options.int8:
-        say("quantising the graphs to int8 and comparing them with the network")
-        encoder, decoder = int8_graphs(encoder, decoder, parts.training)
-        parity = check_int8_parity(network, encoder, decoder, _shown(parts.test))
-        say(f"int8: {_said_of(parity)}")
+    precision = options.precision
+    if precision != "float32":
+        say(f"making the graphs {precision} and comparing them with the network")
+        encoder, decoder = _reduced(encoder, decoder, precision, parts.training)
+        parity = check_near(network, encoder, decoder, _shown(parts.test), precision)
+        say(f"{precision}: {_said_of(parity)}")
     files = {"encoder.onnx": _checked(encoder), "decoder.onnx": _checked(decoder)}
     model = GraphModel(GraphBytes(files["encoder.onnx"], files["decoder.onnx"]))
-    if options.int8:
+    if precision != "float32":
         network = served_network(model, variational=network.variational)
     say("fitting the prior")
     means = encoder_means(network, parts.training, MAX_MEANS)
@@ -182,11 +185,10 @@ def export_run(
             metrics=held_out_figures(network, parts.test),
         ),
         evaluation=evaluation.summary() if evaluation else {},
-        int8=frozenset(
-            file
+        precisions={
+            file: _precision(graph)
             for file, graph in zip(GRAPH_FILES, (encoder, decoder), strict=True)
-            if is_int8(graph)
-        ),
+        },
     )
     say("drawing the pictures and writing the bundle")
     files[DIRECTIONS] = pack_directions(choice.directions, prior)
@@ -194,7 +196,7 @@ def export_run(
     files["strip.png"] = strip_picture(network, parts.test, choice.directions)
     files["card.md"] = card(facts, evaluation).encode()
     written = write_bundle(root, manifest(facts, files), files)
-    if evaluation is not None and not options.int8:
+    if evaluation is not None and precision == "float32":
         (run / EVALUATION).write_bytes(files[EVALUATION])
     return written
 
@@ -241,6 +243,20 @@ def _graphs(
     return encoder, decoder, parity
 
 
+def _reduced(
+    encoder: onnx.ModelProto, decoder: onnx.ModelProto, precision: Precision, training: Dataset
+) -> tuple[onnx.ModelProto, onnx.ModelProto]:
+    if precision == "int8":
+        return int8_graphs(encoder, decoder, training)
+    return float16_graph(encoder), float16_graph(decoder)
+
+
+def _precision(graph: onnx.ModelProto) -> Precision:
+    if is_int8(graph):
+        return "int8"
+    return "float16" if is_float16(graph) else "float32"
+
+
 def _shown(test: Dataset) -> NDArray[np.uint8]:
     """Test images for the largest batch of parity: uint8 [32, H, W, C]."""
     return np.asarray(test.images[np.arange(max(BATCH_SIZES)) % len(test)], np.uint8)
@@ -248,9 +264,7 @@ def _shown(test: Dataset) -> NDArray[np.uint8]:
 
 def _said_of(parity: Parity) -> str:
     """One line: the worst of all batch sizes."""
-    relative = max(row.encoder_relative for row in parity.worst)
-    levels = max(row.decoder_grey_levels for row in parity.worst)
-    psnr = min(row.decoder_psnr for row in parity.worst if row.decoder_psnr is not None)
+    relative, levels, psnr = worst_of(parity.worst)
     return (
         f"latents within {relative:.2g} of their largest, images at least {psnr:.1f} dB from the "
         f"network's and within {levels} grey levels"

@@ -4,12 +4,12 @@ images and latents at several batch sizes → both sides → worst difference of
 
 Compared are the network before folding and the exact bytes that are shipped; the decoder also
 before its rounding, through a copy of the graph that shows that value. Float graphs must compute
-what the network computes, up to the rounding of floats; int8 graphs must come near it.
+what the network computes, up to the rounding of floats; those in less must come near it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,8 +21,11 @@ from bundle.pixels import GREY_LEVELS
 from export.graphs import ROUNDING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from bundle.manifest import Precision
     from training.data.rows import Images
     from training.models import Network
 
@@ -31,10 +34,16 @@ RELATIVE = 1e-4
 """Of the largest value of a tensor: how far floats may differ."""
 GREY = 1
 """Grey levels that a rounded pixel may differ by."""
-INT8_RELATIVE = 0.1
-"""Of the largest value of mean or logvar: how far an int8 encoder may differ."""
-INT8_PSNR = 30.0
-"""dB between the images of an int8 decoder and the network's: the least, for the worst image."""
+LIMITS: dict[Precision, Parity] = {
+    "int8": Parity(
+        tolerance_relative=0.1, tolerance_grey_levels=GREY_LEVELS, tolerance_psnr=30.0, worst=()
+    ),
+    "float16": Parity(
+        tolerance_relative=0.01, tolerance_grey_levels=2, tolerance_psnr=45.0, worst=()
+    ),
+}
+"""How far graphs in less than float32 may differ: the encoder relative to the largest value of mean
+or logvar; the decoder in grey levels, and in dB of the worst image."""
 _NO_ERROR = 1e-10
 """Mean squared error of unit values that counts as none: 100 dB."""
 
@@ -79,16 +88,23 @@ def check_parity(
     return Parity(tolerance_relative=RELATIVE, tolerance_grey_levels=GREY, worst=tuple(rows))
 
 
-def check_int8_parity(
-    network: Network, encoder: onnx.ModelProto, decoder: onnx.ModelProto, images: Images
+def check_near(
+    network: Network,
+    encoder: onnx.ModelProto,
+    decoder: onnx.ModelProto,
+    images: Images,
+    precision: Precision,
 ) -> Parity:
-    """Compare int8 graphs at batch sizes 1, 3, 8 and 32; the latents are the images' own means.
+    """Compare graphs in less than float32, at batch sizes 1, 3, 8 and 32.
+
+    The latents are the images' own means.
 
     Args:
         network: In evaluation mode, on the CPU.
-        encoder: From `export.int8`.
+        encoder: From `export.int8` or `export.float16`.
         decoder: Likewise.
         images: uint8 [N, H, W, C], at least 32: test images, as calibration takes what was learnt.
+        precision: Its `LIMITS` hold.
 
     Raises:
         ParityError: A difference passes its tolerance.
@@ -97,19 +113,36 @@ def check_int8_parity(
     with torch.no_grad():
         means = network.encoder(_unit(images[: max(BATCH_SIZES)])).mean.numpy()
     rows = tuple(differences.of(images[:batch], means[:batch]) for batch in BATCH_SIZES)
-    relative = max(row.encoder_relative for row in rows)
-    psnr = min(row.decoder_psnr for row in rows if row.decoder_psnr is not None)
-    if not (relative <= INT8_RELATIVE and psnr >= INT8_PSNR):
+    limits, found = LIMITS[precision], worst_of(rows)
+    if not (
+        found.relative <= limits.tolerance_relative
+        and found.levels <= limits.tolerance_grey_levels
+        and found.psnr >= (limits.tolerance_psnr or 0)
+    ):
         raise ParityError(
-            f"in int8 the encoder differs from the network by {relative:.2g} relative (limit "
-            f"{INT8_RELATIVE}) and images of the decoder are {psnr:.1f} dB from the network's "
-            f"(at least {INT8_PSNR:g} dB wanted); this model needs floats: export it without int8"
+            f"in {precision} the encoder differs from the network by {found.relative:.2g} relative "
+            f"(limit {limits.tolerance_relative}) and images of the decoder are {found.psnr:.1f} "
+            f"dB from the network's (at least {limits.tolerance_psnr:g} dB wanted) and up to "
+            f"{found.levels} grey levels (limit {limits.tolerance_grey_levels}); this model needs "
+            f"float32: export it without {precision}"
         )
-    return Parity(
-        tolerance_relative=INT8_RELATIVE,
-        tolerance_grey_levels=GREY_LEVELS,
-        tolerance_psnr=INT8_PSNR,
-        worst=rows,
+    return limits.model_copy(update={"worst": rows})
+
+
+class Worst(NamedTuple):
+    """The worst of several batch sizes: relative, grey levels, dB."""
+
+    relative: float
+    levels: int
+    psnr: float
+
+
+def worst_of(rows: Sequence[ParityRow]) -> Worst:
+    """The worst of all rows."""
+    return Worst(
+        max(row.encoder_relative for row in rows),
+        max(row.decoder_grey_levels for row in rows),
+        min(row.decoder_psnr for row in rows if row.decoder_psnr is not None),
     )
 
 

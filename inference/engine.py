@@ -70,6 +70,7 @@ class Engine:
         bundle: What is served.
         options: Limits and device.
         providers: ONNX Runtime's execution providers, the one in use first.
+        way: How the graphs are run, in words, once they are warm; empty for the plain way.
         admission: Readiness, drain and the number of items in flight.
     """
 
@@ -99,6 +100,7 @@ class Engine:
         self._checks = Checks(bundle.manifest)
         self._priors = Priors(bundle)
         self.providers = self._graphs.providers
+        self.way = ""
 
     @property
     def queues(self) -> dict[str, Callable[[], float]]:
@@ -118,6 +120,7 @@ class Engine:
             InferenceFailed: A graph does not run.
         """
         await self._graphs.warm_up(sizes or self.options.warm_up_sizes)
+        self.way = self._graphs.way
         self.admission.become_ready()
 
     async def encode(

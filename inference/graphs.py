@@ -33,6 +33,7 @@ from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import onnxruntime as ort
     from numpy.typing import NDArray
 
     from bundle.manifest import GraphSpec
@@ -81,20 +82,28 @@ class Graphs:
         self._options = options
         self._codecs = codecs
         threads = options.thread_count
-        pool = ThreadPoolExecutor(
-            threads, thread_name_prefix="graph", initializer=_let_others_go_first
+        opened = {
+            name: _open(bundle, name, model, options)
+            for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
+        }
+        self._on_gpu = opened["encoder"].get_providers()[0] == CUDA
+        # A GPU is launched from one thread, which must come first; on a CPU every thread computes.
+        pool = (
+            ThreadPoolExecutor(1, thread_name_prefix="gpu")
+            if self._on_gpu
+            else ThreadPoolExecutor(
+                threads, thread_name_prefix="graph", initializer=_let_others_go_first
+            )
         )
         express = ThreadPoolExecutor(1, thread_name_prefix="express")
         self.sessions = {
-            name: _open(bundle, name, model, options, pool, express)
-            for name, model in (("encoder", bundle.encoder), ("decoder", bundle.decoder))
+            name: OrtGraph(name, session, pool, express) for name, session in opened.items()
         }
         self.providers = self.sessions["encoder"].providers
-        self._on_gpu = self.providers[0] == CUDA
-        # A GPU runs one batch at a time: a second slot only hides the copies, more would keep
-        # batches small. A CPU is fastest with one calling thread per core, and one batch more
-        # than threads, so that none waits for the event loop.
-        slots = min(threads, 2) if self._on_gpu else threads + 1
+        # A GPU runs one batch at a time: a second is ready when it ends, more would keep batches
+        # small. A CPU is fastest with one calling thread per core, and one batch more than
+        # threads, so that none waits for the event loop.
+        slots = 2 if self._on_gpu else threads + 1
         limits = BatchLimits(
             max_batch_size=options.max_batch_size,
             max_queue_size=options.max_queue_size,
@@ -117,6 +126,11 @@ class Graphs:
         self._logvar = outputs.index("logvar") if "logvar" in outputs else None
 
     @property
+    def way(self) -> str:
+        """How the decoder is run, in words; empty for ONNX Runtime's plain ``run``."""
+        return self.sessions["decoder"].way
+
+    @property
     def queues(self) -> dict[str, Callable[[], float]]:
         """By graph, how many items wait for it now."""
         return {
@@ -133,6 +147,9 @@ class Graphs:
             InferenceFailed: A graph does not run.
         """
         graphs = self._bundle.manifest.graphs
+        if self._on_gpu:
+            for graph in self.sessions.values():
+                await graph.bind(self._options.warm_up_sizes)
         for size in sizes:
             for name, spec in (("encoder", graphs.encoder), ("decoder", graphs.decoder)):
                 await self._try(name, spec, size)
@@ -253,28 +270,20 @@ def _let_others_go_first() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-def _open(  # noqa: PLR0917  (one graph's worth)
-    bundle: Bundle,
-    name: str,
-    model: bytes,
-    options: EngineOptions,
-    pool: ThreadPoolExecutor,
-    express: ThreadPoolExecutor,
-) -> OrtGraph:
+def _open(bundle: Bundle, name: str, model: bytes, options: EngineOptions) -> ort.InferenceSession:
+    spec: GraphSpec = getattr(bundle.manifest.graphs, name)
     try:
         return open_session(
             model,
-            name=name,
             device=options.device,
-            threads=options.thread_count,
-            executor=pool,
-            express=express,
+            half=spec.precision == "float16",
+            cuda_graphs=options.cuda_graphs,
         )
     except DeviceUnavailable:
         raise
     # ONNX Runtime's exceptions have no base class of their own.
     except Exception as error:
-        file = bundle.path / getattr(bundle.manifest.graphs, name).file
         raise BundleError(
-            f"{file} cannot be opened by ONNX Runtime ({error}); export the bundle again"
+            f"{bundle.path / spec.file} cannot be opened by ONNX Runtime ({error}); export the "
+            "bundle again"
         ) from error

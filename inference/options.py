@@ -29,6 +29,7 @@ class EngineOptions:
         max_queue_size: Items that may wait for each graph; a request beyond is refused.
         max_queue_delay_ms: How long a batch that is not full may wait for more items.
         max_items: Items of one request at most; not above ``max_queue_size``.
+        cuda_graphs: Whether a GPU may replay a captured graph for each batch size.
     """
 
     device: Device = "auto"
@@ -37,6 +38,7 @@ class EngineOptions:
     max_queue_size: int = 512
     max_queue_delay_ms: float = 0.0
     max_items: int = 256
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what no engine can keep to."""

@@ -8,6 +8,7 @@ cause; clients are told that it failed.
 1. A session on CPU computes on its calling thread alone, and none of its threads spins: one
    calling thread per core is faster than several threads per call, and cores may be shared.
 2. ``cuda`` is CUDA or an error, never a silent CPU.
+3. On CUDA one thread runs both graphs, on buffers that stay (`inference.bound`) where that works.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ import asyncio
 import contextlib
 import io
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import onnxruntime as ort
 
+from inference import bound
 from inference.errors import InferenceFailed
 from inference.ride import ride
 from inference.ticket import check_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    from inference.bound import BoundGraph
     from inference.ride import Landing
     from inference.ticket import Batch, Outputs, Rows
 
@@ -58,6 +63,7 @@ class OrtGraph:
     Attributes:
         name: As above.
         providers: ONNX Runtime's execution providers, the one in use first.
+        way: How it is run, in words; empty for ONNX Runtime's plain ``run``.
     """
 
     def __init__(
@@ -74,6 +80,32 @@ class OrtGraph:
         self._executor = executor
         self._express = express or executor
         self._input: str = session.get_inputs()[0].name
+        self._bound: BoundGraph | None = None
+        self._options = bound.plain_options() if self.on_gpu else None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether CUDA runs it."""
+        return self.providers[0] == CUDA
+
+    @property
+    def way(self) -> str:
+        """See the class."""
+        return "" if self._bound is None else str(self._bound.way)
+
+    async def bind(self, sizes: Sequence[int], ways: Sequence[bound.Way] | None = None) -> None:
+        """Run on buffers that stay from now on, by the first way that works here.
+
+        Args:
+            sizes: Batch sizes that get buffers; a batch above the largest is run without.
+            ways: The preferred first, by default those of CUDA; where none works, nothing changes.
+        """
+        if ways is None:
+            ways = bound.ways(captured=_captures(self._session))
+        loop = asyncio.get_running_loop()
+        self._bound = await loop.run_in_executor(
+            self._executor, bound.bind, self._session, sizes, self._run, ways
+        )
 
     async def __call__(self, batch: Batch) -> list[Landing]:
         """Run one batch on a thread of the pool, with all that its tickets ask for beside it.
@@ -109,7 +141,9 @@ class OrtGraph:
 
     def _run(self, rows: Rows) -> Outputs:
         try:
-            return tuple(self._session.run(None, {self._input: rows}))
+            if self._bound is not None and len(rows) <= self._bound.largest:
+                return self._bound(rows)
+            return tuple(self._session.run(None, {self._input: rows}, self._options))
         # ONNX Runtime's exceptions have no base class of their own.
         except Exception as error:
             raise InferenceFailed(
@@ -122,51 +156,62 @@ def open_session(
     model: bytes,
     *,
     device: Literal["auto", "cpu", "cuda"],
-    threads: int,
-    name: str = "graph",
-    executor: ThreadPoolExecutor | None = None,
-    express: ThreadPoolExecutor | None = None,
-) -> OrtGraph:
+    half: bool = False,
+    cuda_graphs: bool = True,
+) -> ort.InferenceSession:
     """Open a graph on a device.
 
     Args:
         model: The ONNX file's bytes.
         device: ``cuda`` insists on a GPU, ``auto`` takes one where it works, ``cpu`` never.
-        threads: Batches that run at once.
-        name: What logs and metrics call the graph.
-        executor: Threads to share with other graphs; by default it has ``threads`` of its own.
-        express: As of `OrtGraph`.
+        half: Whether it computes in float16, whose convolutions CUDA runs faster with the
+            channels last.
+        cuda_graphs: Whether a GPU may capture it.
 
     Raises:
         DeviceUnavailable: ``cuda`` was asked for and cannot be used.
     """
     # Only from here on: importing this module must not change how a host program logs.
     ort.set_default_logger_severity(_ERRORS_ONLY)
-    session = _open_on_cuda(model) if device != "cpu" and _lists_cuda() else None
+    session = None
+    if device != "cpu" and _lists_cuda():
+        session = _open_on_cuda(model, half=half, cuda_graphs=cuda_graphs)
     if device == "cuda" and session is None:
         raise DeviceUnavailable(_why_no_cuda())
-    if session is None:
-        session = _session(model, [CPU])
-    pool = executor or ThreadPoolExecutor(threads, thread_name_prefix=name)
-    return OrtGraph(name, session, pool, express)
+    return session or _session(model, [CPU])
 
 
 def _lists_cuda() -> bool:
     return CUDA in ort.get_available_providers()
 
 
-def _open_on_cuda(model: bytes) -> ort.InferenceSession | None:
+def _open_on_cuda(model: bytes, *, half: bool, cuda_graphs: bool) -> ort.InferenceSession | None:
     """A session whose first provider is CUDA, or None: the GPU build lists it on any host."""
     # The pip wheels of CUDA lie where the loader does not look; what is missing is told by print.
     with contextlib.redirect_stdout(io.StringIO()) as said:
         ort.preload_dlls()
-    try:
-        session = _session(model, [(CUDA, _CUDA_OPTIONS), CPU])
-    # ONNX Runtime's exceptions have no base class of their own; each means that CUDA is not there.
-    except Exception:
-        _logger.warning("CUDA did not start: %s", said.getvalue(), exc_info=True)
-        return None
-    return session if session.get_providers()[0] == CUDA else None
+    # A graph with a node that CUDA lacks cannot be captured, and is refused by its session.
+    for capture in (True, False) if cuda_graphs else (False,):
+        options = {
+            **_CUDA_OPTIONS,
+            "prefer_nhwc": str(int(half)),
+            "enable_cuda_graph": str(int(capture)),
+        }
+        try:
+            session = _session(model, [(CUDA, options), CPU])
+        # ONNX Runtime's exceptions have no base class of their own; each means that CUDA, or
+        # capturing, is not there.
+        except Exception:
+            _logger.warning("CUDA did not start: %s", said.getvalue(), exc_info=True)
+        else:
+            return session if session.get_providers()[0] == CUDA else None
+    return None
+
+
+def _captures(session: ort.InferenceSession) -> bool:
+    """Whether a session was opened for CUDA graphs."""
+    options = session.get_provider_options().get(CUDA, {})
+    return bool(options.get("enable_cuda_graph") == "1")
 
 
 def _why_no_cuda() -> str:

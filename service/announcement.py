@@ -30,6 +30,8 @@ def announce(engine: Engine) -> None:
         "name": manifest.name,
         "version": manifest.version,
         "providers": list(engine.providers),
+        "way": engine.way,
+        "threads": engine.options.thread_count,
     }
     path = Path(name)
     own = path.with_name(f"{path.name}.{os.getpid()}")

@@ -113,6 +113,7 @@ class Runtime:
                 max_queue_size=settings.max_queue_size,
                 max_queue_delay_ms=settings.max_queue_delay_ms,
                 max_items=settings.max_items,
+                cuda_graphs=settings.cuda_graphs == "auto",
             ),
             observe=self.observer.batch,
         )

@@ -153,6 +153,13 @@ class Settings(BaseSettings):
         "At the limit they are cut off and the process ends. "
         "`latentserve_items_in_flight` tells how much is still to do.",
     )
+    cuda_graphs: Literal["auto", "off"] = Field(
+        "auto",
+        description="Whether a GPU replays one captured CUDA graph for each batch size: auto where "
+        "the model can be captured and then gives the same, off never. "
+        "The line at the start says what came of it; a CPU has none. "
+        "`latentserve_compute_seconds` tells what it saves.",
+    )
     access_log: bool = Field(
         default=False,
         description="Whether each request writes one line of JSON to standard error. "

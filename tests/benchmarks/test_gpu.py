@@ -12,6 +12,9 @@ from benchmarks import gpu, raw_runs
 from benchmarks.flops import Cost
 from benchmarks.gpu_report import NO_GPU, GpuResult, RawRow, StageRow, to_markdown
 from benchmarks.utilisation import parse, watched
+from bundle import open_bundle
+from inference.call import Call
+from inference.engine import Engine, EngineOptions
 from tests.support.tiny_bundle import tiny_bundle_content, write_tiny_bundle
 
 if TYPE_CHECKING:
@@ -102,6 +105,18 @@ def test_copies_follow_what_is_in_the_buffers() -> None:
     assert (copied.call() == raw_runs.pageable(session, rows).call()).all()
 
 
+async def test_the_engine_runs_a_halved_bundle(tmp_path: Path) -> None:
+    bundle = open_bundle(write_tiny_bundle(tmp_path / "tiny"))
+    half = gpu._halved(bundle)
+    assert half.manifest.graphs.decoder.precision == "float16"
+    assert half.decoder != bundle.decoder
+    engine = Engine(half, EngineOptions(device="cpu"))
+    await engine.warm_up()
+    images = await engine.decode(np.zeros((2, 4), np.float32), Call())
+    assert images.shape == (2, 16, 16, 3)
+    await engine.aclose()
+
+
 def test_cuda_graphs_without_a_gpu_are_refused() -> None:
     _, files = tiny_bundle_content()
     with pytest.raises(raw_runs.Unavailable, match="need a GPU"):
@@ -123,6 +138,10 @@ def test_the_whole_path_runs_on_a_cpu(
     assert text in shown
     assert NO_GPU in text
     assert "the server was left out" in text
-    assert "no IOBinding" in text
-    for row in ("| encoder | fp32 | run()", "| decoder | fp16 | run()", "| engine | 16 callers"):
+    assert "on a CPU it calls run()" in text
+    for row in (
+        "| encoder | fp32 | run()",
+        "| decoder | fp16 | run()",
+        "| engine, fp32, run() | 16 callers",
+    ):
         assert text.count(row) == 2, row

@@ -151,8 +151,23 @@ def test_the_ready_line_is_one_line_with_all_facts() -> None:
         "name": "tiny",
         "version": "3",
         "providers": ["CPUExecutionProvider"],
+        "way": "",
+        "threads": 4,
     }
     line = serve.ready_line("http://127.0.0.1:3000", facts, Settings(max_items=77))
     assert "\n" not in line
-    for fact in ("http://127.0.0.1:3000", "tiny 3", "CPUExecutionProvider", "77 items", "auto"):
+    for fact in ("http://127.0.0.1:3000", "tiny 3", "77 items", "workers 1, threads 4"):
         assert fact in line
+    assert "device auto (CPUExecutionProvider) |" in line
+
+
+def test_the_ready_line_says_how_a_gpu_runs() -> None:
+    facts: dict[str, object] = {
+        "name": "tiny",
+        "version": "3",
+        "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+        "way": "CUDA graphs, pinned memory",
+        "threads": 4,
+    }
+    line = serve.ready_line("http://127.0.0.1:3000", facts, Settings(device="cuda"))
+    assert "CPUExecutionProvider; CUDA graphs, pinned memory)" in line

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bundle import Bundle
     from training.presets import Preset
 
-UNMEASURED = ExportOptions(evaluate_count=0, int8=True)
+UNMEASURED = ExportOptions(evaluate_count=0, precision="int8")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def exported(run: Path, said: list[str]) -> Bundle:
     """The int8 bundle, evaluated."""
-    options = ExportOptions(judge_steps=30, evaluate_count=40, quick=True, int8=True)
+    options = ExportOptions(judge_steps=30, evaluate_count=40, quick=True, precision="int8")
     return open_bundle(export_run(run, run.parent / "models" / "small", None, options, said.append))
 
 
@@ -267,21 +267,32 @@ def test_calibration_looks_at_training_images_alone(
     assert {image.tobytes() for image in looked_at[0]} <= learnt
 
 
+def _hold_to(monkeypatch: pytest.MonkeyPatch, limit: dict[str, float]) -> None:
+    changed = parity.LIMITS["int8"].model_copy(update=limit)
+    monkeypatch.setitem(parity.LIMITS, "int8", changed)
+
+
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        (("INT8_PSNR", 90.0), r"images of the decoder are \d\d\.\d dB .*at least 90 dB wanted"),
-        (("INT8_RELATIVE", 1e-5), r"differs from the network by \S+ relative \(limit 1e-05\)"),
+        (
+            {"tolerance_psnr": 90.0},
+            r"images of the decoder are \d\d\.\d dB .*at least 90 dB wanted",
+        ),
+        (
+            {"tolerance_relative": 1e-5},
+            r"differs from the network by \S+ relative \(limit 1e-05\)",
+        ),
     ],
 )
 def test_a_model_that_int8_harms_is_refused_with_value_limit_and_cure(
     run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    limit: tuple[str, float],
+    limit: dict[str, float],
     message: str,
 ) -> None:
-    monkeypatch.setattr(parity, *limit)
+    _hold_to(monkeypatch, limit)
     with pytest.raises(parity.ParityError, match=f"{message}.*export it without int8"):
         export_run(run, tmp_path / "model", None, UNMEASURED, lambda _: None)
     assert not (tmp_path / "model").exists()
@@ -294,12 +305,12 @@ def test_a_graph_that_is_far_from_the_network_is_refused(
     network = copy.deepcopy(network)
     graphs = int8_graphs(encoder, decoder, pictures(64))
     images = pictures(32, seed=5).images
-    assert parity.check_int8_parity(network, *graphs, images).tolerance_psnr == 30.0
+    assert parity.check_near(network, *graphs, images, "int8").tolerance_psnr == 30.0
     with torch.no_grad():
         for weights in network.decoder.parameters():
             weights.mul_(3.0)
     with pytest.raises(parity.ParityError, match="dB from the network's"):
-        parity.check_int8_parity(network, *graphs, images)
+        parity.check_near(network, *graphs, images, "int8")
 
 
 def test_a_graph_without_convolutions_stays_in_floats() -> None:
@@ -327,10 +338,10 @@ def test_the_command_writes_it_or_says_why_not(
     assert main(words) == 0
     shown = capsys.readouterr()
     assert shown.out.strip() == str(out / "1")
-    assert "quantising the graphs to int8" in shown.err
+    assert "making the graphs int8" in shown.err
     assert "WARNING" not in shown.err
     assert open_bundle(out).manifest.graphs.encoder.precision == "int8"
-    monkeypatch.setattr(parity, "INT8_PSNR", 90.0)
+    _hold_to(monkeypatch, {"tolerance_psnr": 90.0})
     assert main(words) == 1
     assert "export it without int8" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["1"]

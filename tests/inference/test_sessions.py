@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import onnxruntime as ort
@@ -15,15 +15,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from inference.batching import BatchLimits, MicroBatcher
+from inference.bound import Way
 from inference.call import Call
 from inference.errors import InferenceFailed
-from inference.sessions import CPU, CUDA, DeviceUnavailable, open_session
+from inference.sessions import CPU, CUDA, DeviceUnavailable, OrtGraph, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from inference.sessions import OrtGraph
 
 WIDTH = 48
 
@@ -62,11 +61,16 @@ def rows(size: int) -> np.ndarray:
     return np.random.default_rng(3).normal(size=(size, WIDTH)).astype(np.float32)
 
 
+def opened(*, keep_rows: bool = True, threads: int = 2) -> OrtGraph:
+    session = open_session(model(keep_rows=keep_rows), device="cpu")
+    return OrtGraph("encoder", session, ThreadPoolExecutor(threads))
+
+
 @pytest.fixture
 def graph() -> Iterator[OrtGraph]:
-    opened = open_session(model(), device="cpu", threads=2, name="encoder")
-    yield opened
-    opened.close()
+    found = opened()
+    yield found
+    found.close()
 
 
 async def test_it_gives_every_output_row_by_row(graph: OrtGraph) -> None:
@@ -118,7 +122,7 @@ async def test_a_datatype_that_the_graph_does_not_take_fails(graph: OrtGraph) ->
 
 
 async def test_outputs_that_lost_rows_are_refused_with_both_numbers() -> None:
-    graph = open_session(model(keep_rows=False), device="cpu", threads=1)
+    graph = opened(keep_rows=False)
 
     with pytest.raises(InferenceFailed, match=r"answered 3 items .* shape \(1, 48\)"):
         await graph.run(rows(3))
@@ -129,7 +133,7 @@ async def test_outputs_that_lost_rows_are_refused_with_both_numbers() -> None:
 async def test_graphs_may_share_their_threads() -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="shared") as pool:
         graphs = [
-            open_session(model(), device="cpu", threads=1, executor=pool, name=name)
+            OrtGraph(name, open_session(model(), device="cpu"), pool)
             for name in ("encoder", "decoder")
         ]
         before = threading.active_count()
@@ -138,7 +142,7 @@ async def test_graphs_may_share_their_threads() -> None:
 
 
 async def test_no_more_runs_at_once_than_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = open_session(model(), device="cpu", threads=2)
+    graph = opened()
     running, most, lock = 0, 0, threading.Lock()
     both = threading.Barrier(2, timeout=10)
     original = graph._run
@@ -167,7 +171,7 @@ def test_cuda_without_the_gpu_build_is_refused_with_the_cure(
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
     with pytest.raises(DeviceUnavailable, match=r"no CUDAExecutionProvider .*latentserve\[gpu\]"):
-        open_session(model(), device="cuda", threads=1)
+        open_session(model(), device="cuda")
 
 
 class OnCpuAfterAll:
@@ -206,14 +210,14 @@ def test_cuda_that_is_listed_but_does_not_start_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(DeviceUnavailable, match="did not start: check that `nvidia-smi`"):
-        open_session(model(), device="cuda", threads=1)
+        open_session(model(), device="cuda")
 
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("gpu_build")
 def test_auto_falls_back_to_the_cpu() -> None:
-    assert open_session(model(), device="auto", threads=1).providers == (CPU,)
+    assert open_session(model(), device="auto").get_providers() == [CPU]
 
 
 @pytest.mark.usefixtures("gpu_build")
@@ -223,17 +227,110 @@ def test_cuda_that_raises_is_logged_and_refused(
     monkeypatch.setattr(ort, "InferenceSession", refuse)
 
     with pytest.raises(DeviceUnavailable, match="did not start"):
-        open_session(model(), device="cuda", threads=1)
+        open_session(model(), device="cuda")
 
     assert "libcudart.so is missing" in caplog.text
     assert "no libcudart" in caplog.text
+
+
+class OnCuda(OnCpuAfterAll):
+    """CUDA as the GPU build shows it, but for what it computes with.
+
+    Attributes:
+        asked: CUDA's options of each session that was opened or refused.
+        captures: Whether graphs can be captured.
+    """
+
+    asked: ClassVar[list[dict[str, str]]] = []
+    captures = True
+
+    def __init__(self, *given: object, providers: list[Any], **options: object) -> None:
+        """As asked for, or refused as ONNX Runtime refuses a graph that it cannot capture."""
+        super().__init__(*given, **options)
+        self.options = dict(providers[0][1])
+        self.asked.append(self.options)
+        if self.options["enable_cuda_graph"] == "1" and not self.captures:
+            raise RuntimeError("This session cannot use the graph capture feature")
+
+    def get_providers(self) -> list[str]:
+        return [CUDA, CPU]
+
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        return {CUDA: self.options, CPU: {}}
+
+    def run(self, *given: Any) -> list[np.ndarray]:
+        found: list[np.ndarray] = self.session.run(*given)
+        return found
+
+    def get_outputs(self) -> list[ort.NodeArg]:
+        outputs: list[ort.NodeArg] = self.session.get_outputs()
+        return outputs
+
+
+@pytest.fixture
+def on_cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[OnCuda]:
+    request.getfixturevalue("gpu_build")
+    monkeypatch.setattr(ort, "InferenceSession", OnCuda)
+    monkeypatch.setattr(OnCuda, "asked", [])
+    return OnCuda
+
+
+def test_a_gpu_captures_graphs_and_turns_half_floats_round(on_cuda: type[OnCuda]) -> None:
+    open_session(model(), device="cuda")
+    open_session(model(), device="auto", half=True, cuda_graphs=False)
+
+    whole, half = on_cuda.asked
+    assert (whole["enable_cuda_graph"], whole["prefer_nhwc"], whole["use_tf32"]) == ("1", "0", "0")
+    assert (half["enable_cuda_graph"], half["prefer_nhwc"]) == ("0", "1")
+
+
+def test_what_cannot_be_captured_is_opened_without(
+    on_cuda: type[OnCuda], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnCuda, "captures", False)
+
+    session = open_session(model(), device="cuda")
+
+    assert [asked["enable_cuda_graph"] for asked in on_cuda.asked] == ["1", "0"]
+    assert session.get_providers() == [CUDA, CPU]
+
+
+@pytest.mark.usefixtures("on_cuda")
+async def test_a_gpu_whose_buffers_cannot_be_had_runs_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    graph = OrtGraph("encoder", open_session(model(), device="cuda"), ThreadPoolExecutor(1))
+
+    await graph.bind((1, 4))
+    y, _ = await graph.run(rows(3))
+
+    assert graph.on_gpu
+    assert graph.way == ""
+    assert y.shape == (3, WIDTH)
+    for way in ("CUDA graphs, pinned memory", "buffers that stay"):
+        assert f"not run by {way}: " in caplog.text
+    graph.close()
+
+
+async def test_bound_rows_are_the_same_and_larger_batches_run_without(graph: OrtGraph) -> None:
+    plain = {size: await graph.run(rows(size)) for size in (1, 3, 4, 9)}
+
+    await graph.bind((1, 2, 4), (Way("cpu"),))
+
+    assert graph.way == "buffers that stay"
+    for size, wanted in plain.items():
+        for found, expected in zip(await graph.run(rows(size)), wanted, strict=True):
+            assert np.array_equal(found, expected)
+    with pytest.raises(InferenceFailed):
+        await graph.run(np.zeros((2, WIDTH + 1), np.float32))
+    graph.close()
 
 
 def test_opening_a_session_prints_nothing(tmp_path: Path) -> None:
     (tmp_path / "test.onnx").write_bytes(model())
     code = (
         "import pathlib, sys; from inference.sessions import open_session;"
-        "open_session(pathlib.Path(sys.argv[1]).read_bytes(), device='cpu', threads=1)"
+        "open_session(pathlib.Path(sys.argv[1]).read_bytes(), device='cpu')"
     )
 
     done = subprocess.run(
