@@ -98,6 +98,11 @@ TABLES: dict[str, tuple[Recipe, ...]] = {
             "faces-64",
             ("--set=order_weight=20", "--set=feature_weight=0", "--set=cycle_weight=0"),
         ),
+        (
+            "ordered latents, no cycle, no moving average",
+            "faces-64",
+            ("--set=order_weight=20", "--set=cycle_weight=0", "--set=ema_decay=0"),
+        ),
     ),
     "fashion": (
         ("fashion-32", "fashion-32", ()),
