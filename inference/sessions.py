@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import io
 import logging
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import onnxruntime as ort
@@ -190,11 +191,14 @@ def _open_on_cuda(model: bytes, *, half: bool, cuda_graphs: bool) -> ort.Inferen
     # The pip wheels of CUDA lie where the loader does not look; what is missing is told by print.
     with contextlib.redirect_stdout(io.StringIO()) as said:
         ort.preload_dlls()
-    # A graph with a node that CUDA lacks cannot be captured, and is refused by its session.
-    for capture in (True, False) if cuda_graphs else (False,):
+    # A graph with a node that CUDA lacks cannot be captured, and is refused by its session; a build
+    # may have no kernels with the channels last.
+    for nhwc, capture in product(
+        (True, False) if half else (False,), (True, False) if cuda_graphs else (False,)
+    ):
         options = {
             **_CUDA_OPTIONS,
-            "prefer_nhwc": str(int(half)),
+            "prefer_nhwc": str(int(nhwc)),
             "enable_cuda_graph": str(int(capture)),
         }
         try:

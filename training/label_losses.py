@@ -25,17 +25,8 @@ class LabelLosses(nn.Module):
     """Both losses with a preset's weights, and the head that one of them learns."""
 
     def __init__(self, preset: Preset, attributes: int) -> None:
-        """A head that knows nothing yet, if ``preset`` weighs one.
-
-        Raises:
-            ValueError: The order is weighed, and there are more attributes than latents.
-        """
+        """A head that knows nothing yet, if ``preset`` weighs one."""
         super().__init__()
-        if preset.order_weight and attributes > preset.latent:
-            raise ValueError(
-                f"{attributes} attributes need a latent each to be ordered by, but there are "
-                f"{preset.latent}; take more latents or order_weight=0"
-            )
         self.head_weight, self.order_weight = preset.head_weight, preset.order_weight
         self.head = nn.Linear(preset.latent, attributes) if preset.head_weight else None
         if self.head is not None:
@@ -49,7 +40,9 @@ class LabelLosses(nn.Module):
             if self.head is not None:
                 cost = cost + self.head_weight * head_loss(self.head(mean), labels)
             if self.order_weight:
-                cost = cost + self.order_weight * order_loss(mean, labels)
+                # Attributes beyond the latents have none to be ordered by.
+                ordered = labels[:, : mean.shape[1]]
+                cost = cost + self.order_weight * order_loss(mean, ordered)
             return cost
 
 

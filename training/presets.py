@@ -189,6 +189,8 @@ PRESETS: Mapping[str, Preset] = {
             name="faces-64",
             summary="Aligned portraits in colour",
             image=ImageSpec(height=64, width=64, channels=3, resize="box", crop="centre"),
+            order_weight=20.0,
+            cycle_weight=0.0,
         ),
         Preset(
             name="faces-128",
@@ -196,6 +198,8 @@ PRESETS: Mapping[str, Preset] = {
             image=ImageSpec(height=128, width=128, channels=3, resize="box", crop="centre"),
             latent=128,
             widths=(24, 48, 96, 192, 256),
+            order_weight=20.0,
+            cycle_weight=0.0,
         ),
         Preset(
             name="fashion-32",
