@@ -3,7 +3,8 @@
 table of recipes → train → export (what is there already is kept) → evaluate --compare → Markdown
 
 `ablation` takes one choice of ours away at a time; `longer` asks again, in eight times the
-training, where that left doubt; the other tables set the text-books' models beside ours. One seed
+training, where that left doubt, `schedule` in three times that; the other tables set the
+text-books' models beside ours. One seed
 each: differences of a few hundredths are noise. The runs take hours on a CPU; an interrupted one
 goes on with the same command.
 
@@ -34,6 +35,7 @@ BEFORE = ("--set=order_weight=0", "--set=cycle_weight=20")
 COMMON = {
     "ablation": (*SMALL_FACES, "--limit=3000", "--epochs=4", *BEFORE),
     "longer": (*SMALL_FACES, "--limit=12000", "--epochs=8", *BEFORE),
+    "schedule": (*SMALL_FACES, "--limit=12000", "--epochs=24"),
 }
 """Arguments of ``train`` that all recipes of a table share."""
 SMALL = '--set=image={"height": 28, "width": 28, "channels": 1, "resize": "box", "crop": "squash"}'
@@ -111,6 +113,10 @@ TABLES: dict[str, tuple[Recipe, ...]] = {
             ("--set=order_weight=20", "--set=cycle_weight=0"),
         ),
         ("constant learning rate", "faces-64", ('--set=schedule="constant"',)),
+    ),
+    "schedule": (
+        ("cosine", "faces-64", ()),
+        ("constant", "faces-64", ('--set=schedule="constant"',)),
     ),
     "fashion": (
         ("fashion-32", "fashion-32", ()),
