@@ -91,7 +91,7 @@ class Loader:
                     f"{path} is no file but a {_kind(found.st_mode)}; leave it out"
                 )
             self._check_bytes(found.st_size)
-            with path.open("rb", buffering=0) as file:  # a buffer costs more calls than it saves
+            with path.open("rb") as file:
                 # Not up to the limit: room for that would be taken, and given back, for each file.
                 return file.read(found.st_size + 1)
         # A NUL in a path is a ValueError.

@@ -190,14 +190,12 @@ def _command(given: Path, bundle: Path, out: Path) -> list[str]:
 def _run(command: Sequence[str]) -> tuple[float, float, float]:
     """Seconds, the images a second that it says, and the most memory in MiB."""
     begun = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None  # noqa: S101  (asked for above)
-    with process.stderr:
-        said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as told:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        told.seek(0)
+        said = told.read()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: {said}")

@@ -19,7 +19,7 @@ import onnx
 import onnxruntime as ort
 
 from export.float16 import float16_graph
-from inference.sessions import CPU, CUDA
+from inference.options import CPU, CUDA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import onnxruntime as ort
 
+from inference.options import CUDA
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 Memory = Literal["cpu", "cuda"]
-_CUDA = "CUDAExecutionProvider"
 _CAPTURES_AFTER = 3
 """Runs after which ONNX Runtime surely replays what it captured; it captures at the second."""
 _GREY_LEVELS = 1
@@ -202,8 +203,8 @@ def bind(
         try:
             bound = BoundGraph(session, sizes, way)
             bound.check(plain)
-        # Drivers and builds differ in what they can; each other way is as right, only slower.
-        except Exception as error:  # noqa: BLE001
+        # Each other way is as right, only slower.
+        except Exception as error:  # noqa: BLE001  (drivers and builds differ in what they raise)
             _logger.warning("not run by %s: %s", way, error)
         else:
             return bound
@@ -212,7 +213,7 @@ def bind(
 
 def _pinned_memory() -> Any:  # noqa: ANN401  (ONNX Runtime's own, which has no public name)
     for device in ort.get_ep_devices():
-        if device.ep_name == _CUDA:
+        if device.ep_name == CUDA:
             found = device.memory_info(ort.OrtDeviceMemoryType.HOST_ACCESSIBLE)
             if found is not None:
                 return found

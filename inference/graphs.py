@@ -26,9 +26,10 @@ import numpy as np
 from bundle.store import BundleError
 from inference.batching import BatchLimits, BatchRecord, MicroBatcher
 from inference.codec import all_or_none
+from inference.options import CUDA
 from inference.results import Encoded
 from inference.ride import Finish, LazyRows
-from inference.sessions import CUDA, DeviceUnavailable, OrtGraph, open_session
+from inference.sessions import DeviceUnavailable, OrtGraph, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from inference.cores import available_cores
 
 Device = Literal["auto", "cpu", "cuda"]
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+"""What ONNX Runtime calls them."""
 
 _MOST = {
     "threads": 1024,

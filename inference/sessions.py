@@ -24,6 +24,7 @@ import onnxruntime as ort
 
 from inference import bound
 from inference.errors import InferenceFailed
+from inference.options import CPU, CUDA
 from inference.ride import ride
 from inference.ticket import check_rows
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 _CUDA_OPTIONS = {
     # The default tries every algorithm at each new batch size, and may choose another for each.
@@ -203,10 +202,12 @@ def _open_on_cuda(model: bytes, *, half: bool, cuda_graphs: bool) -> ort.Inferen
         }
         try:
             session = _session(model, [(CUDA, options), CPU])
-        # ONNX Runtime's exceptions have no base class of their own; each means that CUDA, or
-        # capturing, is not there.
+        # ONNX Runtime's exceptions have no base class of their own; each means that CUDA does not
+        # start so.
         except Exception:
-            _logger.warning("CUDA did not start: %s", said.getvalue(), exc_info=True)
+            _logger.warning(
+                "CUDA did not start with %s: %s", options, said.getvalue(), exc_info=True
+            )
         else:
             return session if session.get_providers()[0] == CUDA else None
     return None

@@ -9,6 +9,7 @@ names.
 # BentoML evaluates the annotations, so this module has no `from __future__ import annotations`.
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal, Optional, TypeVar, cast
 
@@ -23,7 +24,7 @@ from service.announcement import announce
 from service.envelope import failure
 from service.grpc_server import GrpcServer
 from service.guest import VISIT
-from service.hosting import FrontedService, this_runtime
+from service.hosting import FrontedService, end_server, this_runtime
 from service.loading import check_count, load_images, load_latents
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
@@ -37,6 +38,7 @@ Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 GREY_LEVELS = 255
 _SETTINGS = Settings()
+logger = logging.getLogger("latentserve")
 
 
 class Encoding(bentoml.IODescriptor):
@@ -85,7 +87,13 @@ class LatentService:
         """Say that the server is ready, once both its ports are open and it is."""
         await self.runtime.ready()
         if self.runtime.state == "ready":
-            announce(self.runtime.engine)
+            try:
+                announce(self.runtime.engine)
+            except OSError:
+                logger.critical(
+                    "nobody can be told that the server is ready, so it ends", exc_info=True
+                )
+                end_server()
 
     @bentoml.on_shutdown
     async def close(self) -> None:

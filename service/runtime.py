@@ -135,16 +135,11 @@ class Runtime:
         self._key_watch = asyncio.create_task(self.access.watch(), name="keys")
 
     async def ready(self) -> None:
-        """Wait until the warm-up has ended, well or not, or is pointless since the server drains.
+        """Wait until the warm-up has ended, well or not, or nobody waits for it: the server drains.
 
         It need not have begun.
         """
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._warm, self.draining)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await self._warm.wait()
 
     @property
     def state(self) -> State:
@@ -164,7 +159,11 @@ class Runtime:
             # From a signal handler, the loop must be woken as well; a second signal may find it
             # closed.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.draining.set)
+                self._loop.call_soon_threadsafe(self._let_go)
+
+    def _let_go(self) -> None:
+        self.draining.set()
+        self._warm.set()
 
     def drain_at_signal(self) -> None:
         """At SIGTERM and SIGINT, drain before the server that installed a handler goes on."""

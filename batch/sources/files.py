@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from batch.errors import BatchError
@@ -107,7 +107,7 @@ class FileSource:
                     yield entry
             return
         for entry in walk(self._root):
-            end = os.path.splitext(entry.key)[1].lower()  # noqa: PTH122 - as in `file_stamp`
+            end = PurePosixPath(entry.key).suffix.lower()
             if entry.failure is not None or end in IMAGE_SUFFIXES:
                 yield entry
             elif count:

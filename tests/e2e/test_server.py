@@ -389,6 +389,22 @@ def test_a_worker_that_cannot_start_ends_the_server(bundle: Path, tmp_path: Path
     assert re.search(r"cannot start, so the server ends: .*decoder\.onnx cannot", ended.stderr)
 
 
+def test_a_server_that_cannot_say_that_it_is_ready_ends(bundle: Path, tmp_path: Path) -> None:
+    settings = {"BUNDLE": str(bundle), "PORT": "0", "GRPC_PORT": "0", "DEVICE": "cpu"}
+    environment = {f"LATENTSERVE_{name}": value for name, value in settings.items()}
+    gone = {"LATENTSERVE_READY_FILE": str(tmp_path / "gone" / "ready")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "bentoml", "serve", "service:LatentService", "--quiet"],
+        env={**os.environ, **environment, **gone, "BENTOML_DO_NOT_TRACK": "True"},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "nobody can be told that the server is ready, so it ends" in ended.stderr
+
+
 def test_two_workers_give_the_same_images(bundle: Path) -> None:
     with running(bundle, "--device", "cpu", "--workers", "2", "--threads", "1") as server:
         assert len(_workers(server)) == 2

@@ -16,13 +16,13 @@ from bundle.store import MANIFEST
 from export import ExportError, export_run
 from export.exporter import ExportOptions
 from export.figures import encoder_means
-from tests.support.pictures import ATTRIBUTES, TINY, pack, pictures, without_labels
+from tests.support.pictures import ATTRIBUTES, TINY, finished_run, pack, pictures, without_labels
 from training.data import Split, load
 from training.directions import ridge_directions
 from training.evaluation.evaluation import rows_of
 from training.evaluation.result import Evaluation
 from training.presets import PRESETS
-from training.run import load_network, train
+from training.run import load_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +36,7 @@ UNMEASURED = ExportOptions(evaluate_count=0)
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on 1,200 packed pictures."""
     root = tmp_path_factory.mktemp("export")
-    pack(root / "data", pictures(1200))
-    preset = TINY.model_copy(update={"epochs": 4})
-    data = load(root / "data", preset.image)
-    train(preset, data, root / "run", source=str(root / "data"), accelerator="cpu")
-    return root / "run"
+    return finished_run(root, pictures(1200), TINY.model_copy(update={"epochs": 4}))
 
 
 @pytest.fixture(scope="module")
@@ -133,11 +129,9 @@ def test_directions_and_prior_are_those_of_the_latents(run: Path, exported: Path
 
 
 def test_a_run_without_labels_becomes_a_bundle_without_attributes(tmp_path: Path) -> None:
-    pack(tmp_path / "data", without_labels(pictures(900)))
     preset = TINY.model_copy(update={"epochs": 1})
-    data = load(tmp_path / "data", preset.image)
-    train(preset, data, tmp_path / "run", source=str(tmp_path / "data"), accelerator="cpu")
-    written = export_run(tmp_path / "run", tmp_path / "plain", None, MEASURED, lambda _: None)
+    run = finished_run(tmp_path, without_labels(pictures(900)), preset)
+    written = export_run(run, tmp_path / "plain", None, MEASURED, lambda _: None)
     bundle = open_bundle(written)
     assert bundle.manifest.attributes == ()
     assert bundle.directions.shape == (0, 4)
@@ -148,11 +142,9 @@ def test_a_run_without_labels_becomes_a_bundle_without_attributes(tmp_path: Path
 
 
 def test_a_plain_autoencoder_has_no_rate_and_no_prior_but_the_fitted_one(tmp_path: Path) -> None:
-    pack(tmp_path / "data", pictures(900, size=28))
     preset = PRESETS["liu-mnist-ae"].model_copy(update={"epochs": 2, "learns_from": "train"})
-    data = load(tmp_path / "data", preset.image)
-    train(preset, data, tmp_path / "run", source=str(tmp_path / "data"), accelerator="cpu")
-    written = export_run(tmp_path / "run", tmp_path / "plain", None, MEASURED, lambda _: None)
+    run = finished_run(tmp_path, pictures(900, size=28), preset)
+    written = export_run(run, tmp_path / "plain", None, MEASURED, lambda _: None)
     bundle = open_bundle(written)
     assert not bundle.manifest.variational
     assert "kl" not in bundle.manifest.training.metrics

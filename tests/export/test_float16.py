@@ -15,11 +15,9 @@ from export.exporter import ExportOptions
 from export.float16 import float16_graph, is_float16
 from export.graph_model import GraphModel
 from export.graphs import decoder_graph, encoder_graph
-from tests.support.pictures import TINY, pack, pictures
-from training.data import load
+from tests.support.pictures import finished_run, pictures
 from training.models import build_network
 from training.presets import PRESETS
-from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,16 +30,7 @@ HALF = ExportOptions(evaluate_count=0, precision="float16")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on 600 packed pictures."""
-    root = tmp_path_factory.mktemp("float16")
-    pack(root / "data", pictures(600))
-    train(
-        TINY,
-        load(root / "data", TINY.image),
-        root / "run",
-        source=str(root / "data"),
-        accelerator="cpu",
-    )
-    return root / "run"
+    return finished_run(tmp_path_factory.mktemp("float16"), pictures(600))
 
 
 def exported(run: Path, name: str, options: ExportOptions) -> Bundle:

@@ -24,11 +24,11 @@ from export.served import served_network
 from inference.call import Call
 from inference.engine import Engine
 from inference.options import EngineOptions
-from tests.support.pictures import TINY, pack, pictures
+from tests.support.pictures import TINY, finished_run, pictures
 from training.data import Split, load
 from training.models import Network, build_network
 from training.presets import PRESETS
-from training.run import load_network, train
+from training.run import load_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,7 @@ UNMEASURED = ExportOptions(evaluate_count=0, precision="int8")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on 1,200 packed pictures."""
     root = tmp_path_factory.mktemp("int8")
-    pack(root / "data", pictures(1200))
-    data = load(root / "data", TINY.image)
-    train(TINY, data, root / "run", source=str(root / "data"), accelerator="cpu")
-    return root / "run"
+    return finished_run(root, pictures(1200))
 
 
 @pytest.fixture(scope="module")

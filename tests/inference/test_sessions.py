@@ -18,7 +18,8 @@ from inference.batching import BatchLimits, MicroBatcher
 from inference.bound import Way
 from inference.call import Call
 from inference.errors import InferenceFailed
-from inference.sessions import CPU, CUDA, DeviceUnavailable, OrtGraph, open_session
+from inference.options import CPU, CUDA
+from inference.sessions import DeviceUnavailable, OrtGraph, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -81,6 +81,23 @@ async def test_a_signal_drains_and_then_reaches_the_server(
     await runtime.aclose()
 
 
+async def test_who_waits_for_readiness_is_let_go_by_a_drain(runtime: Runtime) -> None:
+    runtime.open()
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    runtime.engine.warm_up = wait  # type: ignore[method-assign,assignment]
+    runtime.start()
+    waiting = asyncio.create_task(runtime.ready())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    runtime.drain()
+    await asyncio.wait_for(waiting, 5)
+    assert runtime.state == "draining"
+    await runtime.aclose()
+
+
 async def test_a_failed_warm_up_ends_the_worker(
     runtime: Runtime, received: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:

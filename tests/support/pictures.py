@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bundle.manifest import ImageSpec
+from training.data import load
 from training.data.dataset import Dataset
 from training.data.packed import write_packed
 from training.data.report import ProblemLog
 from training.data.split import assign
 from training.presets import Preset
+from training.run import train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +85,11 @@ def pack(path: Path, data: Dataset) -> None:
         name=data.name,
         licence=data.licence,
     )
+
+
+def finished_run(root: Path, data: Dataset, preset: Preset = TINY) -> Path:
+    """A run of ``preset`` on ``data``, which is packed into ``root/data``; its folder."""
+    pack(root / "data", data)
+    packed = load(root / "data", preset.image)
+    train(preset, packed, root / "run", source=str(root / "data"), accelerator="cpu")
+    return root / "run"
