@@ -343,16 +343,23 @@ def test_the_whole_tree_ends_and_a_request_that_was_accepted_is_answered(bundle:
     assert not [pid for pid in pids if _alive(pid)]
 
 
-def test_bentoml_serve_gives_the_same_service(bundle: Path, server: Server) -> None:
+def _bentoml_serve(bundle: Path, **more: str) -> tuple[int, subprocess.Popen[str]]:
+    """BentoML's own command on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = {"BUNDLE": str(bundle), "PORT": str(port), "GRPC_PORT": "0", "DEVICE": "cpu"}
-    environment = {f"LATENTSERVE_{name}": value for name, value in settings.items()}
-    process = subprocess.Popen(
+    environment = {f"LATENTSERVE_{name}": value for name, value in {**settings, **more}.items()}
+    return port, subprocess.Popen(
         [sys.executable, "-m", "bentoml", "serve", "service:LatentService", "--quiet"],
         env={**os.environ, **environment, "BENTOML_DO_NOT_TRACK": "True"},
         cwd=Path(__file__).resolve().parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def test_bentoml_serve_gives_the_same_service(bundle: Path, server: Server) -> None:
+    port, process = _bentoml_serve(bundle)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until_ready(url, process)
@@ -362,7 +369,7 @@ def test_bentoml_serve_gives_the_same_service(bundle: Path, server: Server) -> N
             assert (bento.sample(n=2, seed=5) == there).all()
     finally:
         process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)
 
 
 def test_a_worker_that_cannot_start_ends_the_server(bundle: Path, tmp_path: Path) -> None:
@@ -390,19 +397,13 @@ def test_a_worker_that_cannot_start_ends_the_server(bundle: Path, tmp_path: Path
 
 
 def test_a_server_that_cannot_say_that_it_is_ready_ends(bundle: Path, tmp_path: Path) -> None:
-    settings = {"BUNDLE": str(bundle), "PORT": "0", "GRPC_PORT": "0", "DEVICE": "cpu"}
-    environment = {f"LATENTSERVE_{name}": value for name, value in settings.items()}
-    gone = {"LATENTSERVE_READY_FILE": str(tmp_path / "gone" / "ready")}
-    ended = subprocess.run(
-        [sys.executable, "-m", "bentoml", "serve", "service:LatentService", "--quiet"],
-        env={**os.environ, **environment, **gone, "BENTOML_DO_NOT_TRACK": "True"},
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "nobody can be told that the server is ready, so it ends" in ended.stderr
+    _, process = _bentoml_serve(bundle, READY_FILE=str(tmp_path / "gone" / "ready"))
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait(30)
+    assert "nobody can be told that the server is ready, so it ends" in said
 
 
 def test_two_workers_give_the_same_images(bundle: Path) -> None:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -110,7 +110,7 @@ def running(
 
 
 def wait_until_ready(
-    url: str, process: subprocess.Popen[bytes], *, trust: ssl.SSLContext | bool = True
+    url: str, process: subprocess.Popen[Any], *, trust: ssl.SSLContext | bool = True
 ) -> None:
     """Ask ``url`` now and then until it is ready; its process must live on meanwhile."""
     deadline = time.monotonic() + START_S
