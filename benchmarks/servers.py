@@ -117,7 +117,7 @@ def latentserve(bundle: Path, folder: Path, *options: str) -> Iterator[Served]:
     # The caller's own settings must not change what is measured.
     bare = {name: text for name, text in os.environ.items() if not name.startswith("LATENTSERVE_")}
     with serving(
-        "latentserve", command, folder / "latentserve.log", port=port, environment=bare
+        "latentserve", command, folder / f"latentserve-{port}.log", port=port, environment=bare
     ) as served:
         served.grpc = f"127.0.0.1:{grpc_port}"
         yield served

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 CALLERS, QUICK_CALLERS = (1, 8, 32, 128), (1, 32)
 BULK_CALLERS = (1, 8)
 """With more, 64 rows each would not fit the default queue of 512 and be refused, as they should."""
+A_WORKER_A_CORE = "a worker a core"
 WARM_UP_S = 0.2
 IDLE_S = 1.0
 CLEAR_UP_S = 0.02
@@ -142,10 +143,21 @@ def _measured(args: argparse.Namespace) -> Result:
         pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         callers = Callers(stack.enter_context(pool))
         served = stack.enter_context(latentserve(path, folder, "--device", "cpu"))
-        servers, works = [served], _ceiling_works(bundle, available_cores())
+        cores = available_cores()
+        servers, works = [served], _ceiling_works(bundle, cores)
         given = exchanges.material(bundle)
         counts = QUICK_CALLERS if args.quick else CALLERS
         works += _our_works(callers, served, given, counts)
+        if cores > 1:
+            spread = ("--device", "cpu", "--workers", str(cores))
+            several = stack.enter_context(latentserve(path, folder, *spread))
+            several.name = f"{OURS}, {A_WORKER_A_CORE}"
+            servers.append(several)
+            for operation, exchange in exchanges.ours(given).items():
+                works += [
+                    replace(work, system=OURS, variant=A_WORKER_A_CORE)
+                    for work in _works(callers, several, operation, exchange, counts)
+                ]
         for peer in PEERS:
             if peer.missing:
                 remarks.append(f"{peer.name}: not measured, {peer.missing}")
@@ -277,8 +289,9 @@ def _fixed_remarks() -> list[str]:
         "ORT with batches of 32; for sample over decode's",
         "callers, and the ceiling's threads, run on the same cores as the servers; each caller has "
         "one request on its way",
-        f"{OURS} runs with its defaults and one worker; the peers share its graphs and session "
-        "options, and read and write pictures with Pillow, but for the one with our codecs",
+        f"{OURS} runs with its defaults and one worker, and once more with a worker for each core; "
+        "the peers share its graphs and session options, and read and write pictures with Pillow, "
+        "but for the one with our codecs",
     ]
 
 

@@ -24,7 +24,7 @@ from service.announcement import announce
 from service.envelope import failure
 from service.grpc_server import GrpcServer
 from service.guest import VISIT
-from service.hosting import FrontedService, end_server, this_runtime
+from service.hosting import FrontedService, end_server, share_connections, this_runtime
 from service.loading import check_count, load_images, load_latents
 from service.pages import check_ready
 from service.parameters import SampleParameters, check
@@ -39,6 +39,7 @@ Pixels = NDArray[np.uint8]
 GREY_LEVELS = 255
 _SETTINGS = Settings()
 logger = logging.getLogger("latentserve")
+share_connections(_SETTINGS.workers)
 
 
 class Encoding(bentoml.IODescriptor):

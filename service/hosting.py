@@ -14,7 +14,10 @@ Points it leans on, all of BentoML 1.4:
 6. ``bentoml.server_context.worker_index`` is a number in a worker that ``bentoml serve`` started,
    whose parent process then is the supervisor. It starts a worker that ended anew, for ever, or
    in a container goes on without it: so a worker that cannot start ends its supervisor.
-7. The worker makes its ``uvicorn.Config`` after ``to_asgi``, and with the protocol ``auto``.
+7. The worker makes its ``uvicorn.Config`` after ``to_asgi``, and with the protocol and the loop
+   ``auto``.
+8. The supervisor imports the service before it starts workers, which inherit its environment and
+   one socket to listen at.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +33,7 @@ import bentoml
 import uvicorn.config
 
 from service import access_log
+from service.accepting import offer_tally
 from service.app import create_app
 from service.guest import Hosted
 from service.runtime import Runtime
@@ -75,6 +80,12 @@ def ends_if_it_cannot_start(app: ASGIApp, end: Callable[[], None]) -> ASGIApp:
     return watched
 
 
+def share_connections(workers: int) -> None:
+    """Let the ``workers`` that this process will start take connections in turns."""
+    if sys.platform == "linux":
+        offer_tally(workers)
+
+
 class FrontedService(bentoml.Service[T]):
     """A service whose worker answers through our data plane."""
 
@@ -82,6 +93,8 @@ class FrontedService(bentoml.Service[T]):
         """The worker's application."""
         runtime = this_runtime()
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.protocol:BoundedHttp"
+        if runtime.settings.workers > 1 and sys.platform == "linux":
+            uvicorn.config.LOOP_FACTORIES["auto"] = "service.accepting:fair_loop"
         app = ends_if_it_cannot_start(super().to_asgi(is_main=is_main), end_server)
         return create_app(runtime.settings, runtime=runtime, hosted=Hosted(app, self._methods()))
 

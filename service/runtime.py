@@ -18,6 +18,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from bundle import open_bundle
+from inference.cores import available_cores
 from inference.engine import Engine, EngineOptions
 from inference.errors import NotReady
 from inference.images import ImageLimits
@@ -108,7 +109,7 @@ class Runtime:
             bundle,
             EngineOptions(
                 device=settings.device,
-                threads=settings.threads,
+                threads=settings.threads or -(-available_cores() // settings.workers),
                 max_batch_size=settings.max_batch_size,
                 max_queue_size=settings.max_queue_size,
                 max_queue_delay_ms=settings.max_queue_delay_ms,

@@ -73,7 +73,8 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="Processes, each with an engine and queues of its own. "
-        "One worker uses one core for HTTP and gRPC, which may be the limit before the graphs are. "
+        "One worker uses one core for HTTP and gRPC, which may be the limit before the graphs are; "
+        "one for each core encodes more where many connections bring one image at a time. "
         "Add one when cores idle under load while `latentserve_queue_items` is 0.",
     )
     threads: int = Field(
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
         ge=0,
         le=1024,
         description="Threads of one worker that run graphs, thus micro-batches in flight at once; "
-        "0 gives one per core. "
+        "0 gives one per core, shared among the workers. "
         "Batches wait for a free thread, and requests gather into the next batch. "
         "Raise it while `latentserve_queue_wait_seconds` grows and cores are idle.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import io
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -410,6 +412,10 @@ def test_two_workers_give_the_same_images(bundle: Path) -> None:
     with running(bundle, "--device", "cpu", "--workers", "2", "--threads", "1") as server:
         assert len(_workers(server)) == 2
         assert len({_images_over_both(server) for _ in range(12)}) == 1
+        with contextlib.ExitStack() as stack:
+            callers = [stack.enter_context(httpx.Client(base_url=server.url)) for _ in range(8)]
+            # Neither worker has many more of the connections than the other.
+            assert max(Counter(map(_answering, callers)).values()) <= 6
         assert server.stop()[0] == 0
 
 
@@ -420,7 +426,10 @@ def test_while_a_lost_worker_starts_anew_the_other_answers_everybody(bundle: Pat
         _until(lambda: lost not in _workers(server))
         images = _images_over_both(server)
         # The new one opens its ports some time in this loop, and nobody meets it before.
-        _until(lambda: _images_over_both(server) == images and _answering(server) != kept)
+        with httpx.Client(base_url=server.url) as first:
+            assert _answering(first) == kept
+            # The kept one has this connection already, so the next one goes to the new one.
+            _until(lambda: _images_over_both(server) == images and _answering_anew(server) != kept)
 
 
 def _images_over_both(server: Server) -> bytes:
@@ -436,11 +445,17 @@ def _images_over_both(server: Server) -> bytes:
     return images
 
 
-def _answering(server: Server) -> int:
-    """The process that answers a new connection."""
-    found = re.search(r'worker_info\{pid="(\d+)"', httpx.get(f"{server.url}/metrics").text)
+def _answering(client: httpx.Client) -> int:
+    """The process at the other end of the client's connection."""
+    found = re.search(r'worker_info\{pid="(\d+)"', client.get("/metrics").text)
     assert found is not None
     return int(found.group(1))
+
+
+def _answering_anew(server: Server) -> int:
+    """The process that answers a new connection."""
+    with httpx.Client(base_url=server.url) as client:
+        return _answering(client)
 
 
 def _until(true: Callable[[], bool], seconds: float = 90) -> None:
