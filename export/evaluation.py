@@ -18,10 +18,11 @@ from bundle import open_bundle
 from export.graph_model import GraphModel
 from training.data import Split, load
 from training.evaluation.evaluation import EvaluationError, evaluate, quiet
-from training.evaluation.extractors import judged_shape, shrunk
+from training.evaluation.extractors import shrunk
 from training.evaluation.judges import teach_judges
 from training.evaluation.options import EvaluationOptions
 from training.evaluation.rungs import chunks
+from training.judged import judged_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from training.directions import RunningDirections
 from training.judge import disturb
+from training.judged import seen
 from training.label_losses import label_losses
 from training.module import VAEModule, Watched
 from training.moves import draw_moves
@@ -201,7 +202,7 @@ class CalibratedModule(VAEModule):
         if self.judge is None:
             raise RuntimeError("a shift is judged, but there is no judge")
         target = moves.target
-        logits = self.judge(disturb(shifted, draws))
+        logits = self.judge(disturb(seen(shifted), draws))
         short = self._shortfall(logits, moves, attribute.to(logits.device))
         wrong = ((logits > 0) != (target > 0.5)).gather(1, attribute[:, None].to(logits.device))  # noqa: PLR2004  (labels are 0 or 1)
         failed = wrong[:, 0] | (short > TOLERATED_SHORTFALL)
@@ -233,7 +234,7 @@ class CalibratedModule(VAEModule):
         """Take in the judge's logits on real images, disturbed as the shifted ones are."""
         if self.judge is None:
             raise RuntimeError("real images are judged, but there is no judge")
-        logits = self.judge(disturb(image, draws))
+        logits = self.judge(disturb(seen(image), draws))
         for row, there in enumerate((1.0 - labels, labels)):
             count = self.processes.mean(there.sum(dim=0))
             summed = self.processes.mean((logits * there).sum(dim=0))

@@ -1,6 +1,6 @@
 """The training judge: a small classifier of attributes, taught on real images only.
 
-image [B, C, H, W] → three maps of features → logits [B, A]
+image [B, C, H, W] → shrunk to the judged size → three maps of features → logits [B, A]
 
 While it learns, images are moved, blurred, tinted and made noisy, so that neither blur nor a
 faint pattern passes for an attribute. It then stands still and serves the VAE twice: its features
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from training.batches import endless_batches, to_unit
 from training.draws import Draws
+from training.judged import judged_shape, seen
 from training.models.blocks import SLOPE, convolution
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Judge(nn.Module):
         self.stages = nn.ModuleList(
             convolution(inputs, outputs, stride=2) for inputs, outputs in pairs
         )
+        seen_height, seen_width = judged_shape(height, width)
         scale = 1 << len(widths)
-        cells = (height // scale) * (width // scale)
+        cells = (seen_height // scale) * (seen_width // scale)
         self.head = nn.Sequential(
             nn.Flatten(),
             nn.Linear(widths[-1] * cells, 128),
@@ -61,7 +63,7 @@ class Judge(nn.Module):
     def features(self, image: Tensor) -> list[Tensor]:
         """Float [B, C, H, W] in [0, 1] → the maps after each stage."""
         maps = []
-        x = 2 * image - 1
+        x = 2 * seen(image) - 1
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
@@ -109,7 +111,7 @@ def teach(judge: Judge, data: Dataset, *, batch_size: int, steps: int, seed: int
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(steps, 2))
     judge.train()
     for pixels, labels in islice(endless_batches(data, batch_size, seed=seed), steps):
-        image = disturb(to_unit(pixels.to(device)), draws)
+        image = disturb(seen(to_unit(pixels.to(device))), draws)
         loss = F.binary_cross_entropy_with_logits(judge(image), labels.to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

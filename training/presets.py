@@ -131,11 +131,18 @@ class Preset(BaseModel):
         description="Weight of one latent for each attribute being in the order of its label.",
     )
     judge_epochs: int = Field(default=2, gt=0, description="Epochs of the training judge.")
+    judge_least_steps: int = Field(
+        default=400, ge=0, description="Its steps, at least, however few images there are."
+    )
 
     def passes(self, images: int) -> int:
         """How often each epoch goes through a training set of so many ``images``."""
         steps = self.epochs * max(1, images // self.batch_size)
         return max(1, -(-self.least_steps // steps))
+
+    def judge_steps(self, images: int) -> int:
+        """Optimiser steps of the training judge on a training set of so many ``images``."""
+        return max(self.judge_least_steps, self.judge_epochs * (images // self.batch_size))
 
     @model_validator(mode="after")
     def _mistake_is_one_that_was_printed(self) -> Self:

@@ -288,6 +288,6 @@ def _judge(
     judge = _untaught(preset, len(training.attributes))
     if not untaught:
         judge.to(device).requires_grad_(True)  # noqa: FBT003  (torch's signature)
-        steps = preset.judge_epochs * (len(training) // preset.batch_size)
+        steps = preset.judge_steps(len(training))
         teach(judge, training, batch_size=preset.batch_size, steps=steps, seed=seed + 1)
     return judge

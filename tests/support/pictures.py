@@ -31,6 +31,7 @@ TINY = Preset(
     least_steps=0,
     batch_size=32,
     judge_epochs=1,
+    judge_least_steps=0,
     shift_focus=0.5,
 )
 

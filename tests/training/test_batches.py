@@ -60,6 +60,12 @@ def test_a_preset_says_how_often(images: int, epochs: int, least: int, passes: i
     assert preset.passes(images) == passes
 
 
+def test_a_preset_teaches_its_judge_for_a_while_however_few_images_there_are() -> None:
+    preset = TINY.model_copy(update={"judge_epochs": 2, "judge_least_steps": 40})
+    assert preset.judge_steps(64) == 40
+    assert preset.judge_steps(6400) == 400
+
+
 def test_too_few_images_are_refused_with_the_numbers() -> None:
     with pytest.raises(ValueError, match="9 training images do not fill one batch of 10"):
         EpochBatches(9, 10, seed=0)

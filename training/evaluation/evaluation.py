@@ -24,7 +24,6 @@ from training.data.progress import silent
 from training.evaluation.distances import NEIGHBOURS
 from training.evaluation.extractors import (
     judge_extractor,
-    judged_shape,
     random_extractor,
     shrunk,
 )
@@ -40,6 +39,7 @@ from training.evaluation.reconstruction import compare, summarise
 from training.evaluation.result import Evaluation, LeftOut
 from training.evaluation.rungs import FITTED, GAUSSIAN, NORMAL, TRAINING, choice, chunks, sources
 from training.evaluation.similarity import RADIUS
+from training.judged import judged_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

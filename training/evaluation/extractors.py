@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from bundle.pixels import to_grey_levels
 from training.batches import to_unit
 from training.evaluation.judges import features
+from training.judged import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
-SIDE = 64
-"""Larger images are shrunk to this longer side."""
 RANDOM_WIDTHS = (32, 64, 128)
 RANDOM_FEATURES = 128
 RANDOM_SEED = 2013
@@ -87,7 +86,7 @@ def random_extractor(channels: int, shape: tuple[int, int]) -> Extractor:
     def read(images: UInt8) -> Float32:
         found = [np.empty((0, RANDOM_FEATURES), np.float32)]
         for start in range(0, len(images), BATCH):
-            x = 2.0 * _shrink(_tensor(images[start : start + BATCH]), shape) - 1.0
+            x = 2.0 * shrink(_tensor(images[start : start + BATCH]), shape) - 1.0
             for kernel in kernels:
                 x = F.leaky_relu(F.conv2d(x, kernel, stride=2, padding=1), _SLOPE)
             cells = F.adaptive_avg_pool2d(x, _CELLS).flatten(1)
@@ -97,17 +96,11 @@ def random_extractor(channels: int, shape: tuple[int, int]) -> Extractor:
     return Extractor("random", RANDOM_FEATURES, read)
 
 
-def judged_shape(height: int, width: int) -> tuple[int, int]:
-    """The size at which images of this size are judged: a longer side of at most `SIDE`."""
-    scale = min(1.0, SIDE / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def shrunk(images: UInt8, shape: tuple[int, int]) -> UInt8:
     """uint8 [N, H, W, C] → uint8 [N, *shape, C]: the mean of each box, rounded."""
     if images.shape[1:3] == shape:
         return images
-    return to_grey_levels(_shrink(_tensor(images), shape).permute(0, 2, 3, 1).numpy())
+    return to_grey_levels(shrink(_tensor(images), shape).permute(0, 2, 3, 1).numpy())
 
 
 def blurred(images: UInt8, sigma: float) -> UInt8:
@@ -120,9 +113,3 @@ def blurred(images: UInt8, sigma: float) -> UInt8:
 
 def _tensor(images: UInt8) -> Tensor:
     return to_unit(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2))
-
-
-def _shrink(image: Tensor, shape: tuple[int, int]) -> Tensor:
-    if tuple(image.shape[2:]) == shape:
-        return image
-    return F.interpolate(image, shape, mode="area")

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from training.batches import endless_batches, to_unit
 from training.data.progress import silent
 from training.judge import Judge as Network
+from training.judged import SIDE, judged_shape, shrink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +36,6 @@ Float64 = NDArray[np.float64]
 
 WIDTHS = ((32, 64, 128), (16, 32, 64, 128))
 """Of the first and the second judge, one stage per width."""
-SIDE = 64
-"""Larger images are shrunk to this longer side before they are judged."""
 STEPS = 400
 RATE = 2e-3
 """Learning rate at its highest."""
@@ -109,7 +108,7 @@ def teach_judges(
             f"judges cannot be taught on {len(training)} images with {len(training.attributes)} "
             "attributes; give a set with both"
         )
-    shape = _judged_shape(*training.images.shape[1:3])
+    shape = judged_shape(*training.images.shape[1:3])
     made: list[Judge] = []
     # Whatever asks torch for chance afterwards should not notice that judges were taught.
     with torch.random.fork_rng(devices=[]):
@@ -130,7 +129,7 @@ def verdicts(judge: Judge, images: NDArray[np.uint8]) -> tuple[Float32, Float32]
     answers, read = [], []
     for start in range(0, len(images), BATCH):
         pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH]))
-        image = _shrink(to_unit(pixels.permute(0, 3, 1, 2)), judge.shape)
+        image = shrink(to_unit(pixels.permute(0, 3, 1, 2)), judge.shape)
         found = judge.network.head[:-1](judge.network.features(image)[-1])
         read.append(found)
         answers.append(judge.network.head[-1](found))
@@ -220,18 +219,6 @@ def _blur(image: Tensor, sigma: float) -> Tensor:
     return F.conv2d(rows, kernel[:, :, None, :], groups=image.shape[1])
 
 
-def _judged_shape(height: int, width: int) -> tuple[int, int]:
-    scale = min(1.0, SIDE / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _shrink(image: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The mean of each box, as `bundle.geometry` shrinks: float [B, C, H, W] → [B, C, *shape]."""
-    if tuple(image.shape[2:]) == shape:
-        return image
-    return F.interpolate(image, shape, mode="area")
-
-
 def _network(training: Dataset, shape: tuple[int, int], widths: tuple[int, ...]) -> Network:
     while len(widths) > 1 and min(shape) >> len(widths) == 0:
         widths = widths[1:]
@@ -261,7 +248,7 @@ def _lessons(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=max(steps, 2))
     network.train()
     for done, (pixels, labels) in enumerate(islice(batches, steps), start=1):
-        image = disturb(_shrink(to_unit(pixels), shape), generator, mirror=mirror)
+        image = disturb(shrink(to_unit(pixels), shape), generator, mirror=mirror)
         loss = F.binary_cross_entropy_with_logits(network(image), labels, pos_weight=weight)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

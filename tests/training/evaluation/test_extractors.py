@@ -8,7 +8,6 @@ import pytest
 from training.evaluation.extractors import (
     RANDOM_FEATURES,
     blurred,
-    judged_shape,
     random_extractor,
     shrunk,
 )
@@ -16,16 +15,6 @@ from training.evaluation.extractors import (
 
 def noise(count: int, side: int = 16, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, channels), np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "expected"),
-    [(64, 64, (64, 64)), (28, 28, (28, 28)), (256, 128, (64, 32)), (1000, 1, (64, 1))],
-)
-def test_images_are_judged_at_a_side_of_64_at_most(
-    height: int, width: int, expected: tuple[int, int]
-) -> None:
-    assert judged_shape(height, width) == expected
 
 
 def test_shrinking_takes_the_mean_of_each_box() -> None:
