@@ -122,13 +122,16 @@ class FairServer:
     ) -> None:
         """Begin; ``sock`` listens already."""
         self._loop, self._protocol, self._sock, self._ssl = loop, protocol, sock, ssl
-        self._tally, self._pauses = tally, 0
+        self._tally, self._pauses, self._closed = tally, 0, False
         self._pause: asyncio.TimerHandle | None = None
         self._opening: set[asyncio.Task[None]] = set()
         loop.add_reader(sock, self._somebody_waits)
 
     def close(self) -> None:
         """Take no more connections; those that are open stay."""
+        if self._closed:
+            return
+        self._closed = True
         if self._pause is None:
             self._loop.remove_reader(self._sock)
         else:
@@ -203,6 +206,11 @@ class FairServer:
 class FairLoop(uvloop.Loop):
     """uvloop, but that a socket which several workers share is shared fairly."""
 
+    def __init__(self) -> None:
+        """Nothing is served yet."""
+        super().__init__()
+        self._fair: list[FairServer] = []
+
     async def create_server(  # type: ignore[override]  # any more words are uvloop's
         self,
         protocol_factory: Callable[[], asyncio.Protocol],
@@ -221,7 +229,14 @@ class FairLoop(uvloop.Loop):
         sock.setblocking(False)  # noqa: FBT003  (the socket's own signature)
         sock.listen(backlog)
         server = FairServer(self, protocol_factory, sock, tally, ssl)
+        self._fair.append(server)
         return cast("asyncio.AbstractServer", server)
+
+    def close(self) -> None:
+        """As `asyncio.loop.close`; who still takes connections ends, for whom it would wait."""
+        for server in self._fair:
+            server.close()
+        super().close()
 
 
 def fair_loop(*, use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:  # noqa: ARG001  (uvicorn's)

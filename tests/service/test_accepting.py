@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
+# A loop that cannot be closed waits inside libuv, where no signal ends a test.
+pytestmark = pytest.mark.timeout(60, method="thread")
+
 PLACES = 3 + 4
 TIMEOUT_S = 20.0
 LONG = 60_000
@@ -258,6 +261,18 @@ def test_a_closed_server_takes_nobody_and_keeps_whom_it_has(
         await asyncio.sleep(0.1)
 
     within(work())
+
+
+def test_a_loop_can_be_closed_while_it_serves(listening: socket.socket, path: str) -> None:
+    beside = Tally(path)
+    beside.count(1)
+
+    async def work() -> None:
+        await asyncio.get_running_loop().create_server(Teller, sock=listening)
+        assert beside.has_more()
+
+    within(work())
+    assert not beside.has_more()
 
 
 @pytest.mark.parametrize("path", ["/proc/self/fd/9999", ""], ids=["gone", "none"])
