@@ -205,7 +205,9 @@ PRESETS: Mapping[str, Preset] = {
             image=ImageSpec(height=128, width=128, channels=3, resize="box", crop="centre"),
             latent=128,
             widths=(24, 48, 96, 192, 256),
-            order_weight=20.0,
+            # Four times the values of faces-64, and thus of its nats.
+            shift_weight=240.0,
+            order_weight=80.0,
             cycle_weight=0.0,
         ),
         Preset(
@@ -225,6 +227,8 @@ PRESETS: Mapping[str, Preset] = {
             image=ImageSpec(height=64, width=64, channels=3, resize="box", crop="centre"),
             epochs=60,
             warm_up_steps=100,
+            order_weight=20.0,
+            cycle_weight=0.0,
         ),
         _book(
             "foster-fashion-ae",
