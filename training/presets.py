@@ -131,9 +131,7 @@ class Preset(BaseModel):
         description="Weight of one latent for each attribute being in the order of its label.",
     )
     judge_epochs: int = Field(default=2, gt=0, description="Epochs of the training judge.")
-    judge_least_steps: int = Field(
-        default=400, ge=0, description="Its steps, at least, however few images there are."
-    )
+    judge_least_steps: int = Field(default=400, ge=0, description="Its steps, at least.")
 
     def passes(self, images: int) -> int:
         """How often each epoch goes through a training set of so many ``images``."""
