@@ -33,7 +33,6 @@ import bentoml
 import uvicorn.config
 
 from service import access_log
-from service.accepting import offer_tally
 from service.app import create_app
 from service.guest import Hosted
 from service.runtime import Runtime
@@ -83,6 +82,8 @@ def ends_if_it_cannot_start(app: ASGIApp, end: Callable[[], None]) -> ASGIApp:
 def share_connections(workers: int) -> None:
     """Let the ``workers`` that this process will start take connections in turns."""
     if sys.platform == "linux":
+        from service.accepting import offer_tally  # noqa: PLC0415  (needs what Windows lacks)
+
         offer_tally(workers)
 
 

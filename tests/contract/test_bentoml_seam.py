@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import bentoml
 import httpx
 import pytest
+import uvicorn
+import uvicorn.config
 from starlette.responses import Response
 
 import service
@@ -113,6 +115,16 @@ def test_our_service_has_the_four_endpoints_and_none_takes_a_file() -> None:
     for route in made.schema()["routes"]:
         for schema in route["input"]["properties"].values():
             assert schema["type"] in {"tensor", "integer", "number", "string", "object"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers share sockets on Linux")
+def test_uvicorn_makes_the_loop_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(uvicorn.config.LOOP_FACTORIES, "auto", "service.accepting:fair_loop")
+    make = uvicorn.Config(Small.to_asgi).get_loop_factory()
+    assert make is not None
+    loop = make()
+    loop.close()
+    assert type(loop).__name__ == "FairLoop"
 
 
 def test_metrics_are_the_workers_own() -> None:
