@@ -1,7 +1,7 @@
 """The size at which judges see images: small ones as they are, larger ones shrunk.
 
 What tells an attribute apart is seen at 64 pixels, and a judge of a larger image costs more than
-the network that it judges: at 256 pixels, two thirds of a training step.
+the network that it judges: at 256 pixels, half of a training step.
 """
 
 from __future__ import annotations
