@@ -172,7 +172,7 @@ class FairServer:
                 logger.warning("no connection can be taken for %g s: %s", REST_S, error)
                 self._rest(REST_S)
                 return
-            connection.setblocking(False)  # noqa: FBT003  (the socket's own signature)
+            connection.settimeout(0)
             task = self._loop.create_task(self._open(connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
@@ -194,7 +194,7 @@ class FairServer:
                 lose()
                 theirs(error)
 
-            made.connection_lost = connection_lost  # type: ignore[assignment,method-assign]  # on one object
+            made.connection_lost = connection_lost  # type: ignore[assignment,method-assign]  # of this one connection, to count its end
             return made
 
         try:
@@ -226,7 +226,7 @@ class FairLoop(uvloop.Loop):
             return await super().create_server(
                 protocol_factory, *args, sock=sock, ssl=ssl, backlog=backlog, **words
             )
-        sock.setblocking(False)  # noqa: FBT003  (the socket's own signature)
+        sock.settimeout(0)
         sock.listen(backlog)
         server = FairServer(self, protocol_factory, sock, tally, ssl)
         self._fair.append(server)
@@ -239,8 +239,8 @@ class FairLoop(uvloop.Loop):
         super().close()
 
 
-def fair_loop(*, use_subprocess: bool = False) -> Callable[[], asyncio.AbstractEventLoop]:  # noqa: ARG001  (uvicorn's)
-    """What uvicorn makes its event loop with."""
+def fair_loop(**_options: bool) -> Callable[[], asyncio.AbstractEventLoop]:
+    """What uvicorn makes its event loop with, whatever it says of subprocesses."""
     return FairLoop
 
 

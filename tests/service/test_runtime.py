@@ -81,13 +81,15 @@ async def test_a_signal_drains_and_then_reaches_the_server(
     await runtime.aclose()
 
 
-async def test_who_waits_for_readiness_is_let_go_by_a_drain(runtime: Runtime) -> None:
+async def test_who_waits_for_readiness_is_let_go_by_a_drain(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runtime.open()
 
     async def wait() -> None:
         await asyncio.Event().wait()
 
-    runtime.engine.warm_up = wait  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(runtime.engine, "warm_up", wait)
     runtime.start()
     waiting = asyncio.create_task(runtime.ready())
     await asyncio.sleep(0)
