@@ -29,6 +29,8 @@ ANY: dict[str, Any] = {"timeout": None, "limits": httpx.Limits(max_connections=5
 LEAVES, HURRIES = 3, 7  # last digit of a caller's number
 TOIL = 24
 """Makes the server slower than the callers, so that who leaves leaves it with the work."""
+MUCH = 64
+"""Latents that who leaves asks for: nobody is answered before there was time to leave."""
 MAY_GROW_BYTES = 32 << 20
 
 
@@ -65,6 +67,10 @@ class Caller:
             found = (await self.way.shift(images, strengths, deadline_s=deadline_s)).array
             assert found[0, ::4, 0, 0] == pytest.approx([grey + 63.75, grey, grey, grey], abs=0.6)
 
+    async def ask_much(self) -> None:
+        """Ask for what takes the server long."""
+        await self.way.decode(np.zeros((MUCH, 4), np.float32))
+
     async def slug(self, deadline_s: float) -> str:
         """How asking within ``deadline_s`` ends."""
         try:
@@ -85,7 +91,7 @@ async def round_of(number: int, ways: list[Door]) -> dict[str, int]:
     async def one(index: int) -> None:
         caller = Caller(number * CALLERS + index, ways)
         if index % 10 == LEAVES:
-            await caller.ask()
+            await caller.ask_much()
         elif index % 10 == HURRIES:
             slug = await caller.slug(deadline_s=float(turns.uniform(0.0005, 0.01)))
             assert slug in {"ok", "deadline_exceeded"}
@@ -95,7 +101,7 @@ async def round_of(number: int, ways: list[Door]) -> dict[str, int]:
             ends["answered"] += 1
 
     async def leave(asking: asyncio.Task[None]) -> None:
-        await turns.choice(milestones[: CALLERS // 10]).wait()
+        await turns.choice(milestones[: CALLERS // 4]).wait()
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         ends["left"] += 1
@@ -139,7 +145,7 @@ async def close_forgotten_connections() -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
     bundle = write_tiny_bundle(tmp_path_factory.mktemp("many") / "tiny", toil=TOIL)
     # Patience enough for a machine that is busy with other things.
-    words = ("--device", "cpu", "--max-queue-size", "4000", "--deadline-ms", "300000")
+    words = ("--device", "cpu", "--max-queue-size", "10000", "--deadline-ms", "300000")
     with running(bundle, *words) as server:
         yield server
 
