@@ -14,6 +14,7 @@ Knows the bundle's tensors; knows no attribute, no prior and no request's parame
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -152,8 +153,11 @@ class Graphs:
             for graph in self.sessions.values():
                 await graph.bind(self._options.warm_up_sizes)
         for size in sizes:
-            for name, spec in (("encoder", graphs.encoder), ("decoder", graphs.decoder)):
-                await self._try(name, spec, size)
+            # Side by side where there are threads for it: nobody is answered before this is done.
+            await asyncio.gather(
+                self._try("encoder", graphs.encoder, size),
+                self._try("decoder", graphs.decoder, size),
+            )
 
     async def encode(
         self, pixels: Pixels | LazyRows, call: Call, then: Then[Encoded] = None

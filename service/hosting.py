@@ -17,7 +17,8 @@ Points it leans on, all of BentoML 1.4:
 7. The worker makes its ``uvicorn.Config`` after ``to_asgi``, and with the protocol and the loop
    ``auto``.
 8. The supervisor imports the service before it starts workers, which inherit its environment and
-   one socket to listen at.
+   one socket to listen at. It calls neither ``to_asgi`` nor the class: what only a worker needs is
+   imported there, since a start waits for the supervisor first.
 """
 
 from __future__ import annotations
@@ -26,17 +27,10 @@ import logging
 import os
 import signal
 import sys
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import bentoml
 import uvicorn.config
-
-from service import access_log
-from service.app import create_app
-from service.guest import Hosted
-from service.runtime import Runtime
-from service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger("latentserve")
 SCHEMA_PATH = "/schema.json"
-
-
-@cache
-def this_runtime() -> Runtime:
-    """The one runtime of this process."""
-    _log_to_stderr()
-    access_log.to_stderr()
-    return Runtime(Settings(), end=end_server)
 
 
 def end_server() -> None:
@@ -92,6 +78,10 @@ class FrontedService(bentoml.Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The worker's application."""
+        from service.app import create_app  # noqa: PLC0415  (only a worker needs these)
+        from service.guest import Hosted  # noqa: PLC0415  (as above)
+        from service.worker import this_runtime  # noqa: PLC0415  (as above)
+
         runtime = this_runtime()
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.protocol:BoundedHttp"
         if runtime.settings.workers > 1 and sys.platform == "linux":
@@ -102,12 +92,3 @@ class FrontedService(bentoml.Service[T]):
     def _methods(self) -> dict[str, str]:
         endpoints = {api.route: "POST" for api in self.apis.values()}
         return {**endpoints, SCHEMA_PATH: "GET"}
-
-
-def _log_to_stderr() -> None:
-    """Our log lines on standard error, whatever BentoML does with its own."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False

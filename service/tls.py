@@ -13,8 +13,6 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-import grpc
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -94,6 +92,8 @@ def listen(server: Any, address: str, settings: Settings) -> int:  # noqa: ANN40
     pair = (_read("tls_key", settings.tls_key), _read("tls_cert", settings.tls_cert))
     path = settings.tls_client_ca
     authority = None if path is None else _read("tls_client_ca", path)
+    import grpc  # noqa: PLC0415  (whoever only checks the files need not wait for it)
+
     credentials = grpc.ssl_server_credentials(
         [pair], root_certificates=authority, require_client_auth=authority is not None
     )

@@ -129,14 +129,22 @@ def test_uvicorn_makes_the_loop_that_it_is_told(monkeypatch: pytest.MonkeyPatch)
 
 def test_metrics_are_the_workers_own() -> None:
     code = (
-        "import service; service.LatentService; from prometheus_client import values;"
-        "print(values.ValueClass.__name__)"
+        "import service; service.LatentService.to_asgi();"
+        "from prometheus_client import values; print(values.ValueClass.__name__)"
     )
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": "/nowhere"}
     shown = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "MutexValue"
+
+
+def test_the_supervisor_imports_nothing_that_only_a_worker_needs() -> None:
+    code = "import sys, service; service.LatentService; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(shown.stdout.split())
+    assert "bentoml" in loaded
+    assert not loaded & {"onnxruntime", "PIL", "grpc", "prometheus_client", "inference.engine"}
 
 
 def test_settings_need_no_bentoml() -> None:
