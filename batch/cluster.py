@@ -3,8 +3,8 @@
     missing shards → Ray Data, one block each → `ShardWorker` on an actor → its shard's file
         → (shard, items, failed, error) back
 
-No scheduler of our own, and no row goes through Ray: actors write the shards as `run_here` does,
-into the same folder. All machines must see it, and the input.
+No scheduler of our own, and no row goes through Ray: actors write the shards as a job without it
+does, into the same folder. All machines must see it, and the input.
 
 1. What Ray gives twice, after an actor's death, is done once: a shard that is there stays.
 2. An error that would stop a local job stops this one, with the same words.
@@ -26,10 +26,11 @@ import ray.data
 
 from batch.error_table import count_failed_rows
 from batch.errors import BatchError
-from batch.job import do_shards, open_engine
+from batch.job import do_shards, warmed_up
 from batch.ledger import Ledger
 from batch.shards import shard_name
 from inference.cores import available_cores
+from inference.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ class ShardWorker:
         """Open the engine."""
         self._task = task
         self._loop = asyncio.Runner()
-        self._engine = self._loop.run(open_engine(task))
+        self._engine = self._loop.run(warmed_up(Engine(task.bundle, task.options.engine())))
 
     def __call__(self, block: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[Any]]:
         """Do the shards of a block; an error is told, as Ray would dress up one that is raised."""

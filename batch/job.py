@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,7 @@ from inference.errors import ServingError
 from inference.images import ImageLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from batch.operations import Operation
@@ -163,7 +165,10 @@ def run_job(
     begun = time.monotonic()
     _check(bundle, operation, source, options)
     ledger = Ledger(options.out)
-    with ledger.locked():
+    with (
+        ledger.locked(),
+        here(bundle, options) if runner is None else nullcontext(runner) as run,
+    ):
         listing = list_items(
             source, options.shard_rows, images=options.images, progress=shown.listed
         )
@@ -177,7 +182,7 @@ def run_job(
             shown.begin(before, listing.items)
             try:
                 if missing:
-                    (runner or run_here)(missing, task, shown.add)
+                    run(missing, task, shown.add)
             finally:
                 shown.end()
             failed = write_error_table(ledger.errors, ledger.rows, task.plan)
@@ -185,26 +190,34 @@ def run_job(
     return Summary(listing.items, before, failed, time.monotonic() - begun, notes)
 
 
-def run_here(shards: Sequence[int], task: Task, progress: Callable[[int, int], None]) -> None:
-    """Do shards in this process."""
+@contextmanager
+def here(bundle: Bundle, options: JobOptions) -> Iterator[Runner]:
+    """Does shards in this process, on an engine that is opened while the items are listed.
 
-    async def run() -> None:
-        engine = await open_engine(task)
-        try:
-            await do_shards(engine, shards, task, progress)
-        finally:
-            await engine.aclose()
+    What goes wrong in opening it is raised when it is needed.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="opening") as thread:
+        opening = thread.submit(Engine, bundle, options.engine())
 
-    asyncio.run(run())
+        async def work(
+            shards: Sequence[int], task: Task, progress: Callable[[int, int], None]
+        ) -> None:
+            engine = await warmed_up(opening.result())
+            try:
+                await do_shards(engine, shards, task, progress)
+            finally:
+                await engine.aclose()
+
+        # An engine that nobody needed has started no thread, and is not closed.
+        yield lambda shards, task, progress: asyncio.run(work(shards, task, progress))
 
 
-async def open_engine(task: Task) -> Engine:
-    """An engine that is known to run, for a task; no caller waits for its first batches.
+async def warmed_up(engine: Engine) -> Engine:
+    """``engine``, known to run; no caller waits for its first batches.
 
     Raises:
         BatchError: A graph does not run.
     """
-    engine = Engine(task.bundle, task.options.engine())
     try:
         await engine.warm_up(_TRIED)
     except ServingError as error:

@@ -8,8 +8,9 @@ A pattern takes every file that it fits, whatever its name ends in.
 from __future__ import annotations
 
 import os
+import posixpath
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch.errors import BatchError
@@ -107,7 +108,7 @@ class FileSource:
                     yield entry
             return
         for entry in walk(self._root):
-            end = PurePosixPath(entry.key).suffix.lower()
+            end = posixpath.splitext(entry.key)[1].lower()
             if entry.failure is not None or end in IMAGE_SUFFIXES:
                 yield entry
             elif count:
