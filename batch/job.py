@@ -27,6 +27,7 @@ from batch.progress import Silent
 from batch.shards import Plan
 from batch.work import Work
 from bundle.store import MANIFEST, sha256
+from inference.cores import available_cores
 from inference.engine import Engine, EngineOptions
 from inference.errors import ServingError
 from inference.images import ImageLimits
@@ -58,7 +59,8 @@ class JobOptions:
         images: The format of image files; None puts PNG into the rows.
         shard_rows: Items of a shard: what a killed job has to do again at most.
         batch_size: Items that are worked on together; one for ``detail``.
-        threads: Codecs at once, and graphs at once on a CPU; 0 is one per core.
+        threads: Codecs at once, and graphs at once on a CPU; 0 is one more than there are cores,
+            which has work while another waits for the interpreter.
         device: As of the engine.
         max_image_pixels: Width × height of an image at most.
         max_image_bytes: Of a compressed image at most.
@@ -81,7 +83,7 @@ class JobOptions:
         """
         return EngineOptions(
             device=self.device,
-            threads=self.threads,
+            threads=self.threads or available_cores() + 1,
             max_batch_size=self.batch_size,
             max_queue_size=2 * MAX_IN_FLIGHT * self.batch_size,
             max_items=self.batch_size,

@@ -145,16 +145,16 @@ def ceiling(files: Sequence[bytes], bundle: Bundle) -> float:
 
 def to_markdown(found: Found, args: argparse.Namespace) -> str:
     """The result as a page of its own."""
-    rate = found.items / statistics.median(found.seconds)
-    top, own = statistics.median(found.ceiling), statistics.median(found.own)
+    whole = [found.items / seconds for seconds in found.seconds]
+    rate, top, own = map(statistics.median, (whole, found.ceiling, found.own))
     moments = ", ".join(f"{moment:.1f}" for moment in found.killed_at_s)
     rows = [
         ("images", f"{found.items:,}"),
         ("graphs and codecs alone, images/s", f"{top:.0f}"),
         ("the command, images/s, from its start to its end", f"{rate:.0f}"),
-        ("of the ceiling", f"{rate / top:.2f}"),
+        ("of the ceiling of its round", f"{_of(whole, found.ceiling):.2f}"),
         ("as it says itself, from its listing to its last row", f"{own:.0f}"),
-        ("of the ceiling", f"{own / top:.2f}"),
+        ("of the ceiling of its round", f"{_of(found.own, found.ceiling):.2f}"),
         ("its memory at most, MiB", f"{max(found.peak_mib):.0f}"),
         (f"killed (SIGKILL) after seconds {moments}, then let be: the same rows", _yes(found)),
     ]
@@ -176,6 +176,11 @@ def to_markdown(found: Found, args: argparse.Namespace) -> str:
         *(f"| {name} | {value} |" for name, value in rows),
     ]
     return "\n".join([*lines, ""])
+
+
+def _of(rates: Sequence[float], ceiling: Sequence[float]) -> float:
+    """The median of ratios within a round: what slows a machine down for a while slows both."""
+    return statistics.median(rate / top for rate, top in zip(rates, ceiling, strict=True))
 
 
 def _yes(found: Found) -> str:

@@ -100,7 +100,10 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     command.add_argument(
-        "--threads", type=int, default=0, help="for codecs, and for graphs; default: one per core"
+        "--threads",
+        type=int,
+        default=0,
+        help="for codecs, and for graphs; default: one more than cores",
     )
     command.add_argument("--batch-size", type=_positive, default=32, help="items; default: 32")
     command.add_argument(

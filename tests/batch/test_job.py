@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -17,7 +18,9 @@ from pyarrow import parquet
 from batch.errors import BatchError
 from batch.job import JobOptions
 from bundle import open_bundle
+from inference.cores import available_cores
 from inference.errors import InvalidRequest, UnknownAttribute
+from inference.sessions import DeviceUnavailable
 from tests.support.batch_jobs import (
     errors_of,
     images_of,
@@ -207,6 +210,27 @@ def test_a_finished_job_does_nothing_when_it_is_run_again(bundle: Path, tmp_path
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.parquet")} == before
 
 
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA may be here"
+)
+def test_a_missing_device_stops_what_is_left_to_do_and_nothing_else(
+    bundle: Path, tmp_path: Path
+) -> None:
+    make_tree(tmp_path / "in", 3)
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    with pytest.raises(DeviceUnavailable):
+        job(bundle, "encode", tmp_path / "in", out, device="cuda")
+    assert not list((out / "rows").iterdir())
+    # What the user can mend first is said first.
+    with pytest.raises(BatchError, match="holds no item"):
+        job(bundle, "encode", tmp_path / "empty", tmp_path / "other", device="cuda")
+    done = job(bundle, "encode", tmp_path / "in", out)
+    assert (done.items, done.before) == (3, 0)
+    again = job(bundle, "encode", tmp_path / "in", out, device="cuda")
+    assert (again.items, again.before) == (3, 3)
+
+
 def test_a_job_goes_on_with_the_shards_that_are_missing(bundle: Path, tmp_path: Path) -> None:
     make_tree(tmp_path / "in", 11)
     (tmp_path / "in/bad.png").write_bytes(b"")
@@ -338,6 +362,7 @@ def test_all_that_is_in_flight_fits_the_queue(tmp_path: Path) -> None:
         assert flow.chunk == batch_size
         assert 2 * flow.in_flight * flow.chunk <= options.engine().max_queue_size
         assert options.flow(single=True).chunk == 1
+    assert JobOptions(tmp_path).engine().thread_count == available_cores() + 1
 
 
 _WITHOUT_PANDAS = """
