@@ -45,7 +45,7 @@ ROWS = (
     "resident memory, last tenths",
     "start: seconds to ready",
     "start: CPU seconds of all processes",
-    "start: CPU seconds of one import",
+    "start: CPU seconds of what one worker imports",
 )
 
 
