@@ -178,7 +178,7 @@ class MicroBatcher:
         Raises:
             QueueFull: As `submit` would.
         """
-        self._queue.check_room(items, call.caller)
+        self._queue.check_room(items, call.caller, self._clock())
 
     async def aclose(self) -> None:
         """Refuse what comes from now on, finish what is queued; may be called again."""

@@ -71,6 +71,7 @@ class CodecPool:
             taken=self.waiting,
             callers=len(self._by_caller) + (not mine),
             limit=self._max_waiting,
+            now=time.monotonic(),
         ):
             return
         seconds = self._drain_rate.seconds_for(self.waiting)

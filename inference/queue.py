@@ -111,7 +111,7 @@ class TicketQueue:
                 f"the deadline passed {(now - call.deadline) * 1e3:.0f} ms before the request "
                 "was queued; send it with a larger deadline"
             )
-        self.check_room(len(rows), call.caller)
+        self.check_room(len(rows), call.caller, now)
         ticket = Ticket(next(self._numbers), rows, call, now, finish)
         self._live[ticket.number] = ticket
         self._lines.add(ticket)
@@ -183,7 +183,7 @@ class TicketQueue:
         if ticket.number in self._live:
             self._end(ticket, now, _as_serving_error(error))
 
-    def check_room(self, items: int, caller: str) -> None:
+    def check_room(self, items: int, caller: str, now: float) -> None:
         """Refuse ``items`` that could not be put now.
 
         Raises:
@@ -200,12 +200,14 @@ class TicketQueue:
                 "(max_queue_size); split the request"
             )
         waiting = self._lines.items
-        if self._reserve.has_room(items, waiting, limit):
+        if self._reserve.has_room(items, taken=waiting, limit=limit, now=now):
             return
         mine = self._lines.of(caller)
         callers = self._lines.callers + (not mine)
         # Whoever fills the queue again and again must not shut the others out.
-        if self._reserve.admits(items, mine=mine, taken=waiting, callers=callers, limit=limit):
+        if self._reserve.admits(
+            items, mine=mine, taken=waiting, callers=callers, limit=limit, now=now
+        ):
             return
         seconds = self.drain_rate.seconds_for(waiting)
         raise QueueFull(

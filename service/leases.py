@@ -10,6 +10,7 @@ Counts and keeps nothing; knows neither what is counted nor any request.
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class Leases:
                 taken=self.held,
                 callers=len(self._by_caller) + (not before),
                 limit=self.limit,
+                now=time.monotonic(),
             ):
                 raise self.refusal(count)
             if count:

@@ -12,6 +12,7 @@ from inference.errors import (
     QueueFull,
     TooManyItems,
 )
+from inference.reserve import KEPT_S
 from inference.ride import Landing, ride
 from tests.support.hand_queue import Harness
 
@@ -100,16 +101,23 @@ def test_the_whole_queue_is_one_callers_while_nobody_else_comes() -> None:
     assert harness.queue.queued_items == 16
 
 
-def test_the_kept_room_is_given_back_when_the_queue_has_run_empty() -> None:
+def test_the_kept_room_is_given_back_once_nobody_has_needed_it_for_a_while() -> None:
     harness = Harness(max_batch_size=16, max_queue_size=16)
     harness.put(16, "bulk")
     with pytest.raises(QueueFull):
         harness.put(1, "shop")
     harness.take()
 
-    harness.put(1, "bulk")
-    harness.put(15, "bulk")
+    # Who floods the queue empties it, too, and must not take the room of those it shut out.
+    harness.put(1, "bulk", now=1.0)
+    with pytest.raises(QueueFull):
+        harness.put(15, "bulk", now=1.0)
+    harness.put(13, "bulk", now=1.0)
+    harness.put(1, "shop", now=1.0)
+    harness.take(now=1.0)
 
+    harness.put(1, "bulk", now=1.0 + KEPT_S)
+    harness.put(15, "bulk", now=1.0 + KEPT_S)
     assert harness.queue.queued_items == 16
 
 
@@ -348,7 +356,7 @@ def test_express_batches_are_small_however_many_callers_wait() -> None:
 
 def test_room_is_asked_for_before_anything_is_put() -> None:
     harness = Harness(max_queue_size=4)
-    harness.queue.check_room(1, "a")
+    harness.queue.check_room(1, "a", 0.0)
     harness.put(4)
     with pytest.raises(QueueFull, match="4 items are queued"):
-        harness.queue.check_room(1, "a")
+        harness.queue.check_room(1, "a", 0.0)

@@ -9,26 +9,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.errors import QueueFull
-from inference.reserve import Reserve
+from inference.reserve import KEPT_S, Reserve
 from tests.support.hand_queue import Harness
 
 
 def test_one_caller_may_take_all_while_nobody_was_turned_away() -> None:
     reserve = Reserve()
-    assert reserve.admits(16, mine=0, taken=0, callers=1, limit=16)
-    assert not reserve.admits(1, mine=16, taken=16, callers=1, limit=16)
-    assert reserve.admits(1, mine=15, taken=15, callers=1, limit=16)
+    assert reserve.admits(16, mine=0, taken=0, callers=1, limit=16, now=0.0)
+    assert not reserve.admits(1, mine=16, taken=16, callers=1, limit=16, now=0.0)
+    assert reserve.admits(1, mine=15, taken=15, callers=1, limit=16, now=0.0)
 
 
 def test_who_has_little_may_have_a_little_more() -> None:
     reserve = Reserve()
-    assert not reserve.admits(1, mine=0, taken=64, callers=2, limit=64)
+    room = {"limit": 64, "now": 0.0}
+    assert not reserve.admits(1, mine=0, taken=64, callers=2, **room)
     # An eighth is 8 items: 4 for each of two callers.
-    assert not reserve.admits(1, mine=56, taken=56, callers=2, limit=64)
-    assert reserve.admits(1, mine=3, taken=60, callers=2, limit=64)
-    assert not reserve.admits(1, mine=4, taken=61, callers=2, limit=64)
-    assert reserve.admits(1, mine=61, taken=0, callers=1, limit=64)
-    assert reserve.admits(1, mine=62, taken=62, callers=2, limit=64)
+    assert not reserve.admits(1, mine=56, taken=56, callers=2, **room)
+    assert reserve.admits(1, mine=3, taken=60, callers=2, **room)
+    assert not reserve.admits(1, mine=4, taken=61, callers=2, **room)
+
+
+def test_an_eighth_is_kept_until_nobody_has_needed_it_for_a_while() -> None:
+    reserve = Reserve()
+    greedy = {"mine": 448, "taken": 448, "callers": 1, "limit": 512}
+    modest = {"mine": 0, "taken": 448, "callers": 2, "limit": 512}
+    assert reserve.admits(64, **greedy, now=0.0)
+    assert not reserve.admits(1, mine=0, taken=512, callers=2, limit=512, now=1.0)
+    # An empty room takes anything of one caller at once, and the eighth stays kept.
+    assert reserve.admits(512, mine=0, taken=0, callers=1, limit=512, now=2.0)
+    assert not reserve.admits(64, **greedy, now=3.0)
+    # Somebody needs it: it is kept longer.
+    assert reserve.admits(1, **modest, now=50.0)
+    assert not reserve.admits(64, **greedy, now=50.0 + KEPT_S - 1)
+    # It was there, and nobody came.
+    assert reserve.admits(64, **greedy, now=50.0 + KEPT_S)
 
 
 class Crowd:
@@ -73,8 +88,7 @@ class Crowd:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    # A batch that empties the queue would give the room back.
-    batch=st.integers(1, 8),
+    batch=st.integers(1, 64),
     room=st.integers(16, 64),
     greedy=st.lists(st.integers(1, 6), min_size=1, max_size=20),
     modest=st.integers(1, 3),
