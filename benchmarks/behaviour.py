@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 PARTS = (parts.one_caller, parts.company, parts.overloaded, parts.soak)
 """What lasts longest comes last, so that trouble in the others is seen early."""
 QUICK = {"seconds": 0.8, "soak_s": 5.0, "starts": 1, "pulses": 1}
-WORKER_IMPORTS = "import service.bento, service.app, service.typed, service.worker"
+WORKER_IMPORTS = "import service.bento, service.worker"
 _PACKAGES = ("onnxruntime", "numpy", "bentoml", "uvicorn")
 
 

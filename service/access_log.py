@@ -59,15 +59,6 @@ def write(finished: Finished, trace_id: str = "") -> None:
     logger.info("%s", line(finished, datetime.now(UTC), trace_id))
 
 
-def to_stderr() -> None:
-    """Send the lines to standard error as they are, beside the other log lines."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}…"
 

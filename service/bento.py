@@ -53,11 +53,10 @@ class LatentService:
 
     def __init__(self) -> None:
         """Open the bundle and the engine in this worker."""
-        from service.typed import TypedEndpoints  # noqa: PLC0415  (only a worker needs it)
-        from service.worker import Worker  # noqa: PLC0415  (as above)
+        from service.worker import Worker  # noqa: PLC0415  (the supervisor would wait for it, too)
 
         self._worker = Worker()
-        self._typed = TypedEndpoints(self._worker.runtime)
+        self._typed = self._worker.typed
 
     @bentoml.on_startup
     async def start(self) -> None:

@@ -78,16 +78,13 @@ class FrontedService(bentoml.Service[T]):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """The worker's application."""
-        from service.app import create_app  # noqa: PLC0415  (only a worker needs these)
-        from service.guest import Hosted  # noqa: PLC0415  (as above)
-        from service.worker import this_runtime  # noqa: PLC0415  (as above)
+        from service import worker  # noqa: PLC0415  (the supervisor would wait for it, too)
 
-        runtime = this_runtime()
         uvicorn.config.HTTP_PROTOCOLS["auto"] = "service.protocol:BoundedHttp"
-        if runtime.settings.workers > 1 and sys.platform == "linux":
+        if worker.this_runtime().settings.workers > 1 and sys.platform == "linux":
             uvicorn.config.LOOP_FACTORIES["auto"] = "service.accepting:fair_loop"
         app = ends_if_it_cannot_start(super().to_asgi(is_main=is_main), end_server)
-        return create_app(runtime.settings, runtime=runtime, hosted=Hosted(app, self._methods()))
+        return worker.data_plane(app, self._methods())
 
     def _methods(self) -> dict[str, str]:
         endpoints = {api.route: "POST" for api in self.apis.values()}

@@ -1,11 +1,12 @@
-"""A worker's process, tuned for many short requests beside threads that compute.
+"""A worker's process: tuned for short requests beside threads that compute, and where it logs.
 
-Knows nothing of what the process does; to be called once, when everything is imported and opened.
+Knows nothing of what the process does; `settle` comes once everything is imported and opened.
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 
 SWITCH_S = 5e-5
@@ -21,3 +22,12 @@ def settle() -> None:
     # Nothing is collected first: imports leave next to no garbage, and looking takes a start long.
     gc.freeze()
     sys.setswitchinterval(SWITCH_S)
+
+
+def log_to_stderr(logger: logging.Logger, form: str) -> None:
+    """Send a logger's lines to standard error in this form, whatever BentoML does with its own."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(form))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

