@@ -1,10 +1,12 @@
 """What the peers share: the bundle's graphs, and Pillow or the project's own codecs.
 
-    PEER_BUNDLE, PEER_CODECS → sessions;  PNG → uint8 [H, W, C];  uint8 [H, W, C] → PNG
+    PEER_BUNDLE, PEER_CODECS, PEER_SESSION → sessions
+    PNG → uint8 [H, W, C];  uint8 [H, W, C] → PNG
 
-A peer gets the same graphs and the same session options as latentserve; with ONNX Runtime's own,
-whose threads spin, each would be slower. A reader would take Pillow for pictures. With the codecs
-of latentserve, serving alone differs.
+A peer gets the same graphs and the same session options as latentserve; ONNX Runtime's own, whose
+threads spin, make FastAPI and LitServe slower. BentoML runs one batch at a time and is faster with
+them, so it is measured with both. A reader would take Pillow for pictures. With the codecs of
+latentserve, serving alone differs.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import onnxruntime as ort
 from PIL import Image
 
 from benchmarks.ceiling import LIMITS, session
@@ -32,7 +35,10 @@ BUNDLE = "PEER_BUNDLE"
 """The environment variable that names the bundle's folder."""
 CODECS = "PEER_CODECS"
 """The environment variable that says whose codecs: ``pillow`` or ``ours``."""
+SESSION = "PEER_SESSION"
+"""The environment variable that says whose session options: ``ours`` or ``default``."""
 Codecs = Literal["pillow", "ours"]
+Session = Literal["ours", "default"]
 
 
 class PeerGraphs:
@@ -43,7 +49,8 @@ class PeerGraphs:
         bundle = open_bundle(path or os.environ[BUNDLE])
         self.spec = bundle.manifest.image
         self._pillow = os.environ.get(CODECS, "pillow") == "pillow"
-        self._encoder, self._decoder = session(bundle.encoder), session(bundle.decoder)
+        opened = session if os.environ.get(SESSION, "ours") == "ours" else _default_session
+        self._encoder, self._decoder = opened(bundle.encoder), opened(bundle.decoder)
 
     def encode(self, pixels: Pixels) -> tuple[Float32, ...]:
         """uint8 [N, H, W, C] → mean and, if the model has it, logvar, float32 [N, L]."""
@@ -70,3 +77,7 @@ class PeerGraphs:
         buffer = io.BytesIO()
         Image.fromarray(pixels.squeeze()).save(buffer, "PNG")
         return buffer.getvalue()
+
+
+def _default_session(graph: bytes) -> ort.InferenceSession:
+    return ort.InferenceSession(graph, providers=["CPUExecutionProvider"])

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import exchanges
-from benchmarks.peers.graphs import BUNDLE, CODECS
+from benchmarks.peers.graphs import BUNDLE, CODECS, SESSION
 from benchmarks.servers import Served, serving
-from inference.cores import available_cores
 from loadtests.own_server import free_port
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.exchanges import Material
     from benchmarks.load import Exchange
-    from benchmarks.peers.graphs import Codecs
+    from benchmarks.peers.graphs import Codecs, Session
 
 
 _LISTEN = ("--host", "127.0.0.1", "--port", "{port}")
@@ -43,7 +42,7 @@ class Peer:
         ready: Path that gives 200 once it is ready.
         exchanges: What it is sent, by operation.
         codecs: Whose codecs it has.
-        threads: Of those servers that have a number of them.
+        session: Whose options of ONNX Runtime's sessions it has.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Peer:
     ready: str
     exchanges: Callable[[Material], dict[str, Exchange]]
     codecs: Codecs = "pillow"
-    threads: int = 1
+    session: Session = "ours"
 
     @property
     def missing(self) -> str:
@@ -76,7 +75,7 @@ class Peer:
                 **os.environ,
                 BUNDLE: str(bundle.resolve()),
                 CODECS: self.codecs,
-                "PEER_THREADS": str(self.threads),
+                SESSION: self.session,
             },
         ) as served:
             yield served
@@ -91,12 +90,12 @@ PEERS = (
         exchanges.bentoml,
     ),
     Peer(
-        "BentoML, a thread a core",
+        "BentoML, ORT's own threads",
         "bentoml",
         (*_BENTOML, *_LISTEN, "--working-dir", "."),
         "/readyz",
         exchanges.bentoml,
-        threads=available_cores(),
+        session="default",
     ),
     Peer(
         "FastAPI",
