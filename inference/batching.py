@@ -169,7 +169,12 @@ class MicroBatcher:
             # Only a cancelled caller leaves a ticket behind that has not ended.
             self._queue.cancel(ticket, self._clock())
         if isinstance(outcome, Exception):
-            raise outcome
+            try:
+                raise outcome
+            finally:
+                # Its traceback holds this frame, which must not hold it: rows of a request that
+                # failed would stay until the next garbage collection.
+                del answer, outcome
         return outcome
 
     def check_room(self, call: Call, items: int = 1) -> None:

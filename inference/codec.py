@@ -145,7 +145,14 @@ async def all_or_none(jobs: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         return await asyncio.gather(*tasks)
     except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(tasks)
         raise
+    finally:
+        # A task that failed holds its error, whose traceback holds this frame.
+        tasks.clear()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Future[T]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

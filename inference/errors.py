@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 
 class ErrorRow(NamedTuple):
@@ -74,6 +75,18 @@ class ServingError(Exception):
         super().__init__(message)
         self.details: dict[str, object] = dict(details or {})
         self.retry_after_s: float | None = None
+
+    def without_frames(self) -> Self:
+        """Itself, and what it came from, without tracebacks: those hold what their frames held.
+
+        For an error that is kept beyond the frame that catches it. One that a client is told of
+        tells what it has to in its message; what its frames hold are images and arrays.
+        """
+        error: BaseException | None = self
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
+        return self
 
     @property
     def message(self) -> str:

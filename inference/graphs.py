@@ -243,8 +243,12 @@ class Graphs:
         outputs = await self._batchers[name].submit(rows, call, finish)
         if finish is not None and finish.done:
             call.encode_s += finish.seconds
-            if finish.error is not None:
-                raise finish.error
+            error, finish.error = finish.error, None
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error  # as in `MicroBatcher.submit`
         elif then is not None:
             await self._codecs.run(call, then, outputs)
         return outputs

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from inference.errors import ServingError
 from inference.ticket import check_rows
 
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ def _make(part: Part) -> tuple[Landing, Rows | None]:
     started = time.perf_counter()
     try:
         rows = part.rows
+    except ServingError as error:
+        # Kept by frames that its own traceback knows: neither would go before the next collection.
+        return Landing(error.without_frames(), time.perf_counter() - started), None
     except Exception as error:  # noqa: BLE001  (raised again where the caller waits)
         return Landing(error, time.perf_counter() - started), None
     return Landing((), time.perf_counter() - started), rows

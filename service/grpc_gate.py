@@ -167,12 +167,13 @@ class Gate:
                 if method.graph is not None:
                     self._runtime.engine.check_queue_room(method.graph, call)
                 async with self._deadline(context.time_remaining(), call):
-                    with self._read(raw, request, call.caller) as message:
-                        answer = (await method.answer(message, call)).SerializeToString()
+                    answer = await self._answer(raw, request, method, call)
             except asyncio.CancelledError:
                 self._count_left(label, context.time_remaining(), started, call)
                 raise
             except Exception as error:
+                # gRPC keeps this frame, as said in `_end`.
+                del raw
                 await self._end(context, told(error, call.request_id), label, started, call)
                 raise
             self._count(label, "OK", "ok", started, call)
@@ -180,6 +181,10 @@ class Gate:
             return answer
 
         return serve
+
+    async def _answer(self, raw: bytes, request: type[Message], method: Unary, call: Call) -> bytes:
+        with self._read(raw, request, call.caller) as message:
+            return (await method.answer(message, call)).SerializeToString()
 
     def _streamed(self, label: str, request: type[Message], method: Streamed) -> Handler:
         async def serve(requests: AsyncIterator[bytes], context: Context) -> AsyncGenerator[bytes]:
@@ -306,6 +311,9 @@ class Gate:
     ) -> None:
         self._count(label, error.grpc_status, error.slug, started, call)
         metadata = (*reply_metadata(call, self._version()), *failure_metadata(error))
+        # gRPC keeps what `abort` raises until the next collection, with this error and the frames
+        # of the handler; none of them shall hold an image until then.
+        error.without_frames()
         await context.abort(grpc.StatusCode[error.grpc_status], shown(error), metadata)
 
     def _version(self) -> str | None:

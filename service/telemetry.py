@@ -214,7 +214,7 @@ class Telemetry:
         self._series(self.requests, route, status, slug).inc()
         self._series(self.request_seconds, route).observe(seconds)
         if slug in SHED_SLUGS:
-            self.sheds.labels(slug).inc()
+            self._series(self.sheds, slug).inc()
         if items and slug == _OK:
             self._series(self.items, route).inc(items)
 

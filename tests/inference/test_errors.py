@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from http import HTTPStatus
 
 import pytest
@@ -89,3 +90,26 @@ def test_an_error_comes_back_whole_from_another_process() -> None:
 def test_the_table_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         ERRORS["mine"] = ERRORS["queue_full"]  # type: ignore[index]
+
+
+class Large:
+    """What a frame may hold."""
+
+
+def test_an_error_without_frames_holds_nothing_of_them() -> None:
+    def fail(held: Large) -> None:
+        try:
+            int(repr(held))
+        except ValueError as cause:
+            raise UnknownAttribute("no such", details={"nearest": "smile"}) from cause
+
+    held = Large()
+    gone = weakref.ref(held)
+    try:
+        fail(held)
+    except UnknownAttribute as error:
+        kept = error.without_frames()
+    del held
+    assert gone() is None
+    assert (kept.message, kept.details) == ("no such", {"nearest": "smile"})
+    assert isinstance(kept.__cause__, ValueError)

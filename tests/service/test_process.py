@@ -7,13 +7,14 @@ import sys
 
 SCRIPT = """
 import gc, sys
-from service.process import SWITCH_S, settle
+from service.process import COLLECT_AFTER, SWITCH_S, settle
 settle()
 assert gc.get_freeze_count() > 1000, gc.get_freeze_count()
 assert gc.isenabled()
+assert gc.get_threshold() == COLLECT_AFTER
 assert abs(sys.getswitchinterval() - SWITCH_S) < SWITCH_S / 10
 """
 
 
-def test_old_objects_are_frozen_and_threads_take_turns_often() -> None:
+def test_collections_are_rare_and_threads_take_turns_often() -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True)
