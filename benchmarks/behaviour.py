@@ -30,6 +30,7 @@ import psutil
 
 from benchmarks import behaviour_parts as parts
 from benchmarks import machine
+from benchmarks.behaviour_overload import CALM, overloaded
 from benchmarks.behaviour_parts import Bench, Plan
 from benchmarks.behaviour_report import Report, at_most, to_markdown, told
 from benchmarks.load import WrongAnswer
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from benchmarks.behaviour_report import Check, Table
     from bundle import Bundle
 
-PARTS = (parts.one_caller, parts.company, parts.overloaded, parts.soak)
+PARTS = (parts.one_caller, parts.company, overloaded, parts.soak)
 """What lasts longest comes last, so that trouble in the others is seen early."""
 QUICK = {"seconds": 0.8, "soak_s": 5.0, "starts": 1, "pulses": 1}
 WORKER_IMPORTS = "import service.bento, service.worker"
@@ -151,8 +152,9 @@ def _remarks(plan: Plan) -> list[str]:
         f"for max_queue_size {plan.max_queue_size}; all requests are for one image but the bulk "
         "client's",
         f"overload: {plan.pulses} times {plan.seconds:g} s of Poisson arrivals at twice the best "
-        "rate, counted once the queue has had the time to fill, each followed by a while at "
-        f"{parts.CALM:g} times that rate; every other caller that was refused within the last "
+        "rate, which is measured before and after each, counted once the queue has had the time to "
+        f"fill, each followed by a while at {CALM:g} times that rate; figures are medians over the "
+        "pulses; every other caller that was refused within the last "
         "quarter of its wait before that comes back once",
         "“for each core that the clients left” compares rates over the cores of the machine less "
         "those that the clients used, which holds where cores are the limit",

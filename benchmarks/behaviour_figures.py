@@ -1,6 +1,6 @@
 """What the observations of `benchmarks.behaviour` come to: tails, drifts, an overload's figures.
 
-    times → Tail;  tenths → drift;  Arrived of several pulses → Overload
+    times → Tail;  tenths → drift;  best rate, one pulse of arrivals → Overload
 
 Knows no server and no clock; seconds come in, milliseconds stand in names.
 """
@@ -137,40 +137,39 @@ def drift(values: Sequence[float]) -> float:
 
 
 def overload(
-    best: Load,
-    pulses: Sequence[Arrived],
+    best: Sequence[Load],
+    pulse: Arrived,
     max_queue_size: int,
     *,
     ramp_s: float,
     ends_s: float,
 ) -> Overload:
-    """What several pulses of overload came to, all alike.
+    """What one pulse of overload came to.
 
     Args:
-        best: A closed loop with the best rate.
-        pulses: Each with arrivals from 0 to ``ends_s`` at the same rate, and perhaps fewer later.
+        best: Closed loops with the best rate, just before the pulse and just after it.
+        pulse: Arrivals from 0 to ``ends_s`` at the same rate, and perhaps fewer later.
         max_queue_size: Of the server.
-        ramp_s: Until when of each the queue fills, and neither rate nor refusals count.
-        ends_s: How long each overload lasted.
+        ramp_s: Until when the queue fills, and neither rate nor refusals count.
+        ends_s: How long the overload lasted.
 
     Raises:
         ValueError: Nothing was accepted.
     """
-    best_rate = len(best.times_s) / best.seconds
-    during = [each for pulse in pulses for each in pulse.first if each.due_s < ends_s]
+    best_s = sum(each.seconds for each in best)
+    best_rate = sum(len(each.times_s) for each in best) / best_s
+    during = [each for each in pulse.first if each.due_s < ends_s]
     steady = [each for each in during if each.due_s >= ramp_s]
     refused = [each for each in during if each.reply.status in REFUSALS]
     accepted = [each.reply.seconds for each in during if each.reply.status == OK]
     landed = [
         each for each in during if each.reply.status == OK and ramp_s <= each.ended_s < ends_s
     ]
-    everybody = [each for pulse in pulses for each in (*pulse.first, *pulse.header, *pulse.fine)]
-    client_s = sum(pulse.client_s for pulse in pulses)
-    ends = sum(max(each.ended_s for each in pulse.first) for pulse in pulses)
+    everybody = (*pulse.first, *pulse.header, *pulse.fine)
     return Overload(
         best_rate=best_rate,
-        offered_rate=len(during) / (len(pulses) * ends_s),
-        accepted_rate=len(landed) / (len(pulses) * (ends_s - ramp_s)),
+        offered_rate=len(during) / ends_s,
+        accepted_rate=len(landed) / (ends_s - ramp_s),
         refused_share=sum(each.reply.status in REFUSALS for each in steady) / max(1, len(steady)),
         refusal_ms=1000 * _median([each.reply.seconds for each in refused]),
         accepted_p99_ms=1000 * percentile(accepted, HIGHEST),
@@ -178,12 +177,9 @@ def overload(
         told_s=_median([each.reply.fine_s for each in refused]),
         late_p99_ms=1000 * percentile([each.late_s for each in during], HIGHEST),
         statuses=dict(sorted(Counter(each.reply.status for each in everybody).items())),
-        came_back={
-            "Retry-After": _got_in([each for pulse in pulses for each in pulse.header]),
-            "retry_after_s": _got_in([each for pulse in pulses for each in pulse.fine]),
-        },
-        client_cores=client_s / ends,
-        best_client_cores=best.client_s / best.seconds,
+        came_back={"Retry-After": _got_in(pulse.header), "retry_after_s": _got_in(pulse.fine)},
+        client_cores=pulse.client_s / max(each.ended_s for each in pulse.first),
+        best_client_cores=sum(each.client_s for each in best) / best_s,
     )
 
 

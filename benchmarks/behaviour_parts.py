@@ -10,20 +10,17 @@ Knows how to load a server, not how to start one nor how a report looks.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks import behaviour_report as report
 from benchmarks import exchanges
-from benchmarks.behaviour_figures import Overload, Tail, Tenth, drift, overload, tail
+from benchmarks.behaviour_figures import Tail, Tenth, drift, tail
 from benchmarks.ceiling import CODEC, ceilings
 from benchmarks.load import drive
 from benchmarks.measuring import percentile
-from benchmarks.open_loop import Patience, arrive, keep_busy
-from benchmarks.queueing import poisson
-from inference.cores import available_cores
+from benchmarks.open_loop import keep_busy
 from loadtests.client import ServerError
 from service.settings import Settings
 
@@ -34,23 +31,16 @@ if TYPE_CHECKING:
 
     from benchmarks.behaviour_report import Check, Table
     from benchmarks.load import Exchange, Load
-    from benchmarks.open_loop import Arrived
     from benchmarks.servers import Served
     from bundle import Bundle
 
     Part = tuple[list[Check], list[Table]]
 
-CALLERS, BURST_CALLERS, BULK_CALLERS, BEST_CALLERS = 32, 128, 64, 64
+CALLERS, BURST_CALLERS, BULK_CALLERS = 32, 128, 64
 OPERATIONS = ("encode", "decode")
 BULK_SOURCE = "127.0.0.2"
 """Fairness goes by address; Linux has all of 127.0.0.0/8 on loopback."""
-CALM = 0.4
-"""Of the best rate, after each overload: as much again may come back."""
 HEAD_START_S = 0.5
-RAMP = 1.5
-"""Of the time that a full queue takes, before the overload counts."""
-SLACK = 256
-"""Connections beside those that wait in a full queue: in batches, refused, on the way."""
 ROUNDS = 3
 TENTHS = 10
 WARM_UP_S = 0.3
@@ -159,14 +149,19 @@ def _timed(call: Callable[[], object], seconds: float) -> list[float]:
 def company(bench: Bench) -> Part:
     """One caller alone, and beside a bulk client that never pauses."""
     seconds, decode = bench.plan.seconds, bench.single["decode"]
-    alone = bench.load(decode, 1, seconds)
+    alone = bench.load(decode, 1, seconds / 2)
     lasts_s = seconds + 2 * HEAD_START_S
     what = (bench.served.http, bench.bulk, BULK_CALLERS, lasts_s, BULK_SOURCE)
     bulk = bench.pool.submit(keep_busy, *what)
     time.sleep(HEAD_START_S)
     beside = bench.ask(decode, 1, seconds)
     many = bulk.result()
-    tails = [tail(load.times_s, load.seconds) for load in (alone, beside)]
+    # Before and after, since the machine's own rate changes from minute to minute.
+    again = bench.load(decode, 1, seconds / 2)
+    tails = [
+        tail([*alone.times_s, *again.times_s], alone.seconds + again.seconds),
+        tail(beside.times_s, beside.seconds),
+    ]
     ratio = tails[1].p95_ms / tails[0].p95_ms
     checks = [
         report.at_most("decode, one caller beside bulk: p95 / p95 alone", ratio, 2),
@@ -188,88 +183,6 @@ def company(bench: Bench) -> Part:
         report.Table("One caller beside bulk", columns, rows),
         report.Table("The bulk client", of_bulk, [requests]),
     ]
-
-
-def overloaded(bench: Bench) -> Part:
-    """Twice the best rate whatever is answered, then a calm in which some come back."""
-    plan, decode = bench.plan, bench.single["decode"]
-    best = bench.load(decode, BEST_CALLERS, plan.seconds)
-    rate = len(best.times_s) / best.seconds
-    # At twice the rate that leaves it, the queue is full after what it holds takes to leave.
-    ramp_s = RAMP * plan.max_queue_size / rate
-    ends_s = ramp_s + plan.seconds
-    pulses = [_pulse(bench, rate, ends_s, seed) for seed in range(plan.pulses)]
-    found = overload(best, pulses, plan.max_queue_size, ramp_s=ramp_s, ends_s=ends_s)
-    return overload_checks(found), [_overload_table(found)]
-
-
-def overload_checks(found: Overload) -> list[Check]:
-    """What is wanted of an overloaded server."""
-    checks = [
-        report.at_least("overload: accepted rate / best rate", found.accepted_share(), 0.95),
-        report.told(
-            "overload: the same for each core that the clients left",
-            f"{found.accepted_share(available_cores()):.2f}",
-        ),
-        report.at_most("overload: median time of a refusal, ms", found.refusal_ms, 10),
-        report.at_most(
-            "overload: p99 of the accepted / what a full queue takes",
-            found.accepted_p99_ms / found.bound_ms,
-            2,
-        ),
-        report.at_most("overload: answers other than 200, 429, 503", found.strange, 0, 0),
-        report.between(
-            "overload: `retry_after_s` / what a full queue takes",
-            1000 * found.told_s / found.bound_ms,
-            0.5,
-            2,
-        ),
-    ]
-    for way, (came, got_in) in found.came_back.items():
-        question = f"after overload: share let in of {came} that waited for {way}"
-        checks.append(report.at_least(question, got_in / came if came else math.nan, 0.95))
-    return checks
-
-
-def _pulse(bench: Bench, rate: float, ends_s: float, seed: int) -> Arrived:
-    queue = bench.plan.max_queue_size
-    # Until the last who may come back has done so: Retry-After is in whole seconds.
-    calm_s = queue / rate + 2.0
-    arrivals = [
-        *_within(2 * rate, 0.0, ends_s, 2 * seed),
-        *_within(CALM * rate, ends_s, calm_s, 2 * seed + 1),
-    ]
-    what = (bench.served.http, bench.single["decode"], arrivals, queue + SLACK, Patience(ends_s))
-    return bench.pool.submit(arrive, *what).result()
-
-
-def _within(rate: float, begin_s: float, seconds: float, seed: int) -> list[float]:
-    """Poisson arrivals from ``begin_s`` on."""
-    count = math.ceil(1.5 * rate * seconds) + 10
-    return [begin_s + at for at in poisson(rate, count, seed) if at < seconds]
-
-
-def _overload_table(found: Overload) -> Table:
-    statuses = ", ".join(f"{count} × {status}" for status, count in found.statuses.items())
-    came_back = "; ".join(
-        f"{way}: {got_in} of {came}" for way, (came, got_in) in found.came_back.items()
-    )
-    rows = [
-        (f"best rate, {BEST_CALLERS} callers, answers/s", f"{found.best_rate:.0f}"),
-        ("arrivals/s", f"{found.offered_rate:.0f}"),
-        ("accepted, answers/s", f"{found.accepted_rate:.0f}"),
-        ("share refused", f"{found.refused_share:.2f}"),
-        ("refusal, median ms", f"{found.refusal_ms:.1f}"),
-        ("accepted, p99 ms", f"{found.accepted_p99_ms:.0f}"),
-        ("a full queue at the best rate, ms", f"{found.bound_ms:.0f}"),
-        ("`retry_after_s`, median", f"{found.told_s:.2f}"),
-        ("statuses", statuses),
-        ("came back and got in", came_back),
-        ("arrivals sent late, p99 ms", f"{found.late_p99_ms:.1f}"),
-        ("cores used by the client: at the best rate", f"{found.best_client_cores:.2f}"),
-        ("cores used by the client: overload and calm", f"{found.client_cores:.2f}"),
-    ]
-    return report.Table("Overload: twice the best rate, one latent to PNG", ("what", "found"), rows)
 
 
 def soak(bench: Bench) -> Part:

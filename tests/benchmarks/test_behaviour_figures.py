@@ -7,7 +7,7 @@ import math
 import pytest
 
 from benchmarks.behaviour_figures import Overload, Tenth, drift, overload, tail
-from benchmarks.behaviour_parts import overload_checks
+from benchmarks.behaviour_overload import overload_checks
 from benchmarks.behaviour_report import Report, Table, at_least, at_most, between, to_markdown, told
 from benchmarks.connections import LOST, Reply
 from benchmarks.load import Load
@@ -21,8 +21,9 @@ def answered(due_s: float, status: int = 200, seconds: float = 0.1) -> Answered:
 
 def example(first: list[Answered], fine: list[Answered] | None = None) -> Overload:
     pulse = Arrived(first, [], fine or [], client_s=0.5)
-    best = Load(times_s=[0.1] * 20, seconds=2.0, client_s=0.4)
-    return overload(best, [pulse], max_queue_size=4, ramp_s=1.0, ends_s=2.0)
+    before = Load(times_s=[0.1] * 7, seconds=0.5, client_s=0.1)
+    after = Load(times_s=[0.1] * 13, seconds=1.5, client_s=0.3)
+    return overload([before, after], pulse, max_queue_size=4, ramp_s=1.0, ends_s=2.0)
 
 
 def test_a_tail_and_its_ratio() -> None:
@@ -75,15 +76,35 @@ def test_an_overload_counts_what_lies_between_its_ramp_and_its_end() -> None:
 def test_a_lost_answer_and_an_unknown_status_are_strange() -> None:
     found = example([answered(1.2), answered(1.2, LOST), answered(1.3, 504), answered(1.4, 429)])
     assert found.strange == 2
-    (line,) = [each for each in overload_checks(found) if "other than" in each.question]
+    (line,) = [each for each in overload_checks([found]) if "other than" in each.question]
     assert (line.found, line.holds) == ("2", False)
+
+
+def test_pulses_come_to_their_median_and_their_sum() -> None:
+    few, some, many = (
+        example([answered(1.0 + place / 100) for place in range(accepted)] + [answered(1.3, 504)])
+        for accepted in (10, 19, 20)
+    )
+    checks = {each.question: each for each in overload_checks([many, few, some])}
+    share = checks["overload: accepted rate / best rate"]
+    assert (share.found, share.holds) == ("1.90", True)
+    assert checks["overload: answers other than 200, 429, 503"].found == "3"
+
+
+def test_a_pulse_that_refuses_nobody_takes_no_part_in_the_median_of_refusals() -> None:
+    calm = example([answered(1.1)])
+    full = example([answered(1.1), answered(1.2, 429, seconds=0.003)], [answered(3.0)])
+    checks = {each.question: each for each in overload_checks([calm, full, calm])}
+    assert checks["overload: median time of a refusal, ms"].found == "3.00"
+    came_back = [each for question, each in checks.items() if "let in of 1" in question]
+    assert [each.holds for each in came_back] == [True]
 
 
 def test_nobody_refused_is_nothing_found_rather_than_a_success() -> None:
     found = example([answered(0.1 * place) for place in range(20)])
     assert math.isnan(found.refusal_ms)
     assert math.isnan(found.told_s)
-    words = {each.question: each for each in overload_checks(found)}
+    words = {each.question: each for each in overload_checks([found])}
     (refusal,) = [each for question, each in words.items() if "time of a refusal" in question]
     assert (refusal.found, refusal.holds) == ("nothing found", None)
     came_back = [each for question, each in words.items() if "let in of 0" in question]
