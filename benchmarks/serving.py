@@ -296,8 +296,8 @@ def _fixed_remarks() -> list[str]:
         "callers, and the ceiling's threads, run on the same cores as the servers; each caller has "
         "one request on its way",
         f"{OURS} runs with its defaults and one worker, and once more with a worker for each core; "
-        "the peers share its graphs and session options, and read and write pictures with Pillow, "
-        "but for the one with our codecs",
+        "the peers share its graphs, its session options but for the one with ORT's own threads, "
+        "and read and write pictures with Pillow but for the one with our codecs",
     ]
 
 
