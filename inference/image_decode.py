@@ -46,6 +46,10 @@ MAX_SIDE = 65_535
 """Pixels of a side: the most that JPEG can hold. Beyond it a resize needs memory out of all
 proportion to the number of pixels."""
 
+MAX_TINY_READS = 1 << 17
+"""Of `_TINY_BYTES` at most; sixteen million pixels in PNG chunks of 1 KiB keep to it."""
+_TINY_BYTES = 8
+
 _DECODERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
     (b"\xff\xd8\xff", JpegImageFile),
@@ -183,7 +187,7 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
         raise InvalidImage("the image is empty: 0 bytes; send the file's content")
     decoder = _decoder(data)
     try:
-        yield decoder(io.BytesIO(data))
+        yield decoder(_Source(data))
     except (MemoryError, InvalidImage):
         raise
     # Pillow's decoders answer damaged bytes with whatever exception they stumble into (OSError,
@@ -193,6 +197,28 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
             f"the {decoder.format} image of {len(data)} bytes is damaged or cut short "
             f"({_first_line(error)}); send the whole file"
         ) from error
+
+
+class _Source(io.BytesIO):
+    """The file's bytes, for as many tiny reads as an image can need.
+
+    Pillow passes junk between the segments of a JPEG or a GIF byte by byte, in Python: seconds, and
+    the interpreter with them, for a file of some megabytes.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._tiny_reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and 0 <= size <= _TINY_BYTES:
+            self._tiny_reads += 1
+            if self._tiny_reads > MAX_TINY_READS:
+                raise InvalidImage(
+                    f"the image has more than {MAX_TINY_READS} stray bytes or tiny blocks; save it "
+                    "anew"
+                )
+        return super().read(size)
 
 
 def _decoder(data: bytes) -> type[ImageFile]:

@@ -517,3 +517,34 @@ def test_every_process_writes_the_same_bytes() -> None:
     command = [sys.executable, "-c", _WRITTEN]
     found = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(6)]
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8\xff" + bytes(1 << 20),
+        b"\xff\xd8" + b"\xff" * (1 << 20),
+        b"GIF89a" + bytes(1 << 20),
+        b"GIF89a\x01\x00\x01\x00\x00\x00\x00\x21\xfe" + b"\x01a" * (1 << 19),
+    ],
+    ids=["zeros in a JPEG", "padding in a JPEG", "zeros in a GIF", "a GIF of tiny comments"],
+)
+def test_junk_between_segments_is_not_passed_byte_by_byte(data: bytes) -> None:
+    for reading in (images.measure, images.read):
+        with pytest.raises(InvalidImage, match="131072 stray bytes or tiny blocks"):
+            reading(data, LIMITS)
+
+
+def test_a_picture_in_many_small_chunks_is_read() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    packed = zlib.compress(b"".join(b"\0" + line.tobytes() for line in pixels))
+    header = struct.pack(">IIBBBBB", 256, 256, 8, 2, 0, 0, 0)
+    parts = (packed[start : start + 16] for start in range(0, len(packed), 16))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        (
+            png_chunk(b"IHDR", header),
+            *(png_chunk(b"IDAT", part) for part in parts),
+            png_chunk(b"IEND", b""),
+        )
+    )
+    assert np.array_equal(images.read(data, LIMITS), pixels)
