@@ -187,7 +187,8 @@ def _opened(data: bytes) -> Iterator[ImageFile]:
         raise InvalidImage("the image is empty: 0 bytes; send the file's content")
     decoder = _decoder(data)
     try:
-        yield decoder(_Source(data))
+        # A shorter file has not the bytes for so many reads.
+        yield decoder(_Source(data) if len(data) > MAX_TINY_READS else io.BytesIO(data))
     except (MemoryError, InvalidImage):
         raise
     # Pillow's decoders answer damaged bytes with whatever exception they stumble into (OSError,

@@ -15,7 +15,7 @@ has to have one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -118,7 +118,8 @@ class BoundedHttp(HttpToolsProtocol):
             and self.scope["method"] != "HEAD"
             and not self.expect_100_continue
         ):
-            self.cycle.transport = WholeAnswer(self.transport)  # type: ignore[assignment]  # all that it uses
+            # It has all of a transport that an answer uses.
+            self.cycle.transport = cast("asyncio.Transport", WholeAnswer(self.transport))
 
     def on_body(self, body: bytes) -> None:
         """A part of the body came, which the application bounds."""
