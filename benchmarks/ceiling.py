@@ -99,10 +99,12 @@ def ceilings(bundle: Bundle) -> list[Ceiling]:
     def decode(size: int) -> Callable[[], object]:
         return lambda: decoder.run(None, {"latent": latents[:size]})
 
-    def file_to_latent() -> NDArray[np.float32]:
-        pixels = images.decode(png, manifest.image, LIMITS)[None]
-        mean: NDArray[np.float32] = encoder.run(None, {"image": pixels})[0]
+    def to_latent(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        mean: NDArray[np.float32] = encoder.run(None, {"image": image[None]})[0]
         return mean
+
+    def file_to_latent() -> NDArray[np.float32]:
+        return to_latent(images.decode(png, manifest.image, LIMITS))
 
     def to_image(latent: NDArray[np.float32]) -> NDArray[np.uint8]:
         image: NDArray[np.uint8] = decoder.run(None, {"latent": latent})[0][0]
@@ -120,8 +122,9 @@ def ceilings(bundle: Bundle) -> list[Ceiling]:
     return [
         *raw,
         Ceiling("encode", CODEC, 1, file_to_latent),
+        Ceiling("encode", PILLOW, 1, lambda: to_latent(_read_by_pillow(png, manifest.image.shape))),
         Ceiling("decode", CODEC, 1, lambda: images.encode(to_image(latents[:1]), _PNG)),
-        Ceiling("decode", PILLOW, 1, lambda: _by_pillow(to_image(latents[:1]))),
+        Ceiling("decode", PILLOW, 1, lambda: _written_by_pillow(to_image(latents[:1]))),
         Ceiling("shift", CODEC, 1, shift),
     ]
 
@@ -131,7 +134,12 @@ def some_latents(count: int, dimension: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal((count, dimension), np.float32)
 
 
-def _by_pillow(image: NDArray[np.uint8]) -> bytes:
+def _written_by_pillow(image: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _read_by_pillow(png: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image).reshape(shape)

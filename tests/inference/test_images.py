@@ -369,6 +369,17 @@ def test_lossy_formats_stay_close(media_type: str, channels: Literal[1, 3]) -> N
     assert np.abs(decoded.astype(int) - source).mean() < 4
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_of_a_jpeg_what_is_transparent_lies_over_white(channels: int) -> None:
+    image = np.zeros((16, 16, channels), np.uint8)
+    image[:8, :, -1] = 255
+    written = images.encode(image, "image/jpeg")
+    with Image.open(io.BytesIO(written)) as picture:
+        assert picture.mode == ("L" if channels == 2 else "RGB")
+        assert np.asarray(picture)[:8].max() < 4
+        assert np.asarray(picture)[8:].min() > 251
+
+
 def test_jpeg_keeps_full_colour_resolution() -> None:
     with Image.open(io.BytesIO(images.encode(np.asarray(gradient()), "image/jpeg"))) as image:
         assert [component[1:3] for component in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
@@ -379,9 +390,12 @@ def test_an_unknown_media_type_is_refused_with_the_list() -> None:
         images.encode(np.zeros((2, 2, 3), np.uint8), "image/tiff")
 
 
-def test_a_picture_too_large_for_its_format_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="16383"):
-        images.encode(np.zeros((16_384, 1, 3), np.uint8), "image/webp")
+@pytest.mark.parametrize(("media_type", "side"), [("image/webp", 16_383), ("image/jpeg", 65_500)])
+def test_a_picture_too_large_for_its_format_is_refused(media_type: str, side: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"holds {side} a side"):
+        images.encode(np.zeros((side + 1, 1, 3), np.uint8), media_type)
+    written = images.encode(np.zeros((side, 1, 3), np.uint8), media_type)
+    assert Image.open(io.BytesIO(written)).size == (1, side)
 
 
 def test_a_contact_sheet_sets_images_in_rows() -> None:
@@ -452,6 +466,8 @@ MODES = {
     "colour": (saved(gradient(17, 13)), 3),
     "colour, one transparent": (saved(gradient(17, 13), transparency=(0, 255, 0)), 4),
     "colour and alpha": (saved(gradient(17, 13).convert("RGBA")), 4),
+    "JPEG": (saved(gradient(17, 13), "JPEG"), 3),
+    "grey JPEG": (saved(gradient(17, 13).convert("L"), "JPEG"), 1),
     "CMYK": (saved(gradient(17, 13).convert("CMYK"), "JPEG"), 3),
     "GIF": (saved(gradient(17, 13), "GIF"), 3),
 }

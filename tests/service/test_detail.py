@@ -13,13 +13,13 @@ import orjson
 import pytest
 import pytest_asyncio
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
 
+from inference import images
 from tests.support.http_app import JSON, NPY, array_of, npy, pixels_of, png_of, served
 from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
     import httpx
@@ -233,17 +233,20 @@ async def test_what_running_requests_hold_together_is_bounded(app: Pair) -> None
 
 
 async def test_each_picture_is_decoded_once(app: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoded: list[Any] = []
-    begin = PngImageFile.load_prepare
+    decoded: list[str] = []
 
-    def note(image: PngImageFile) -> None:
-        decoded.append(image)
-        begin(image)
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*args: Any) -> Any:
+            decoded.append(function.__name__)
+            return function(*args)
 
-    monkeypatch.setattr(PngImageFile, "load_prepare", note)
+        return note
+
+    for function in (images.read, images.decode):
+        monkeypatch.setattr(images, function.__name__, noted(function))
     answer = await app[0].post("/v1/shift", files={"image": png_of(PHOTO)}, data=FIELDS)
     assert answer.is_success
-    assert len(decoded) == 1
+    assert decoded == ["read"]
 
 
 async def test_a_neighbour_notices_nothing(client: httpx.AsyncClient) -> None:
