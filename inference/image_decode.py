@@ -9,8 +9,7 @@ Knows no HTTP; believes no media type that a client states.
 1. No pixel is decoded before the header's size has passed the limits.
 2. Whatever the bytes are, the outcome is an array of the model's shape or a `ServingError`.
 3. Only five formats are read, each by its own decoder; nothing else in Pillow is reachable.
-4. The faster readers, of `png_decode` and `jpeg_decode`, give what Pillow would give, or leave it
-   to Pillow.
+4. What `plain_images` reads, Pillow would read to the same bit; all else is Pillow's.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bundle.geometry import placement
-from inference import jpeg_decode
 from inference.errors import InvalidImage, ShapeMismatch, UnsupportedMediaType
+from inference.jpeg_segments import check_scans
 from inference.orientation import orientation
-from inference.png_decode import plain_pixels, plain_shape
+from inference.plain_images import plain_pixels, plain_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +116,9 @@ def decode(data: bytes, spec: ImageSpec, limits: ImageLimits) -> NDArray[np.uint
         return fit(plain, spec)
     with _opened(data) as image:
         _check_size(image.size, limits)
-        return _place(_over_white(_upright(_loaded(image, data)), spec.channels), spec)
+        _check_work(image, data)
+        image.load()
+        return _place(_over_white(_upright(image), spec.channels), spec)
 
 
 def read(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
@@ -141,7 +142,9 @@ def read(data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
         return plain
     with _opened(data) as image:
         _check_size(image.size, limits)
-        pixels = np.asarray(_in_own_channels(_upright(_loaded(image, data))))
+        _check_work(image, data)
+        image.load()
+        pixels = np.asarray(_in_own_channels(_upright(image)))
         return pixels if pixels.ndim == 3 else pixels[:, :, None]  # noqa: PLR2004 - [h, w, c]
 
 
@@ -187,7 +190,7 @@ def fit(array: NDArray[Any], spec: ImageSpec) -> NDArray[np.uint8]:
 
 
 def _plain(data: bytes, limits: ImageLimits) -> NDArray[np.uint8] | None:
-    """The pixels [h, w, c] of most small PNGs; None of whatever needs a closer look."""
+    """The pixels [h, w, c] of most small images; None of whatever needs a closer look."""
     shape = plain_shape(data)
     if shape is None:
         return None
@@ -263,23 +266,16 @@ def _check_size(size: tuple[int, int], limits: ImageLimits) -> None:
         )
 
 
-def _loaded(image: ImageFile, data: bytes) -> Image.Image:
-    """The image with its pixels."""
+def _check_work(image: ImageFile, data: bytes) -> None:
+    """Refuse what a decoder would be at for longer than its size tells."""
     if isinstance(image, JpegImageFile):
-        jpeg_decode.check_scans(data)
-        pixels = jpeg_decode.pixels(data, image.size, image.mode)
-        if pixels is not None:
-            loaded = Image.fromarray(pixels[:, :, 0] if image.mode == "L" else pixels)
-            loaded.info = image.info
-            return loaded
+        check_scans(data)
     # Pillow reads these runs in Python: seconds for what a JPEG takes milliseconds.
     if any(tile[0] == "bmp_rle" for tile in image.tile):
         raise InvalidImage(
             "the BMP image is run-length encoded, which is not read here; save it as PNG or as "
             "plain BMP"
         )
-    image.load()
-    return image
 
 
 def _check_sides(width: int, height: int) -> None:

@@ -8,14 +8,12 @@ finds out.
 
 from __future__ import annotations
 
+from inference.jpeg_segments import FRAMES, START, head
+
 LIGHT_BYTES = 64 << 10
 LIGHT_PIXELS = 256 * 256
 """Read in a millisecond or so, which is what a graph needs for an image."""
 _PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8"
-_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""JPEG's markers of a frame, whose head has the size."""
-_MOST_SEGMENTS = 32
 
 
 def is_light(data: bytes) -> bool:
@@ -28,15 +26,11 @@ def glance(data: bytes) -> int | None:
     """Pixels, width × height, by the head of a PNG or a JPEG; None for anything else."""
     if data.startswith(_PNG):
         return _product(data[16:20], data[20:24])
-    if not data.startswith(_JPEG):
+    if not data.startswith(START):
         return None
-    at = len(_JPEG)
-    for _ in range(_MOST_SEGMENTS):
-        if len(data) < at + 9 or data[at] != 0xFF:  # noqa: PLR2004  (every marker begins so)
-            return None
-        if data[at + 1] in _SIZES:
-            return _product(data[at + 7 : at + 9], data[at + 5 : at + 7])
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    for marker, begin, _ in head(data):
+        if marker in FRAMES:
+            return _product(data[begin + 3 : begin + 5], data[begin + 1 : begin + 3])
     return None
 
 

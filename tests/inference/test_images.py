@@ -487,6 +487,13 @@ def test_a_picture_that_is_read_and_fitted_is_the_one_that_is_decoded(
     np.testing.assert_array_equal(images.fit(picture, image), images.decode(data, image, LIMITS))
 
 
+def test_a_jpeg_with_a_small_fault_is_read() -> None:
+    # Bytes that belong to nothing before the end, of which a strict reader complains.
+    whole, _ = MODES["JPEG"]
+    data = whole[:-2] + bytes(9) + whole[-2:]
+    np.testing.assert_array_equal(images.read(data, LIMITS), images.read(whole, LIMITS))
+
+
 def test_what_is_read_stands_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
