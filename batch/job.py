@@ -69,7 +69,7 @@ class JobOptions:
     out: Path
     images: ImageFormat | None = None
     shard_rows: int = 4096
-    batch_size: int = 32
+    batch_size: int = 64
     threads: int = 0
     device: Device = "auto"
     max_image_pixels: int = 16_000_000

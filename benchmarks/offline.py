@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from bundle import Bundle
 
-BATCH = 32
+BATCH = 64
 KILLS = 3
 _PACKAGES = ("onnxruntime", "numpy", "pillow", "pyarrow", "ray")
 _MIB = 1 << 20

@@ -105,7 +105,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         default=0,
         help="for codecs, and for graphs; default: one more than cores",
     )
-    command.add_argument("--batch-size", type=_positive, default=32, help="items; default: 32")
+    command.add_argument("--batch-size", type=_positive, default=64, help="items; default: 64")
     command.add_argument(
         "--shard-rows", type=_positive, default=4096, help="items of one file; default: 4096"
     )
