@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 from typing import Any
 
@@ -210,17 +209,15 @@ def test_another_size_than_was_said_is_left() -> None:
     assert plain_pixels(saved(picture(3)), (30, 20, 3)) is None
 
 
-def test_what_grows_behind_the_picture_is_not_unpacked() -> None:
-    lines = bytes(20 * 91)
+def test_what_follows_the_picture_is_not_unpacked() -> None:
+    # It might grow to gigabytes; here its second megabyte cannot be unpacked, and nobody notices.
+    packer = zlib.compressobj()
+    lines = packer.compress(bytes(20 * 91 + (1 << 20))) + packer.flush(zlib.Z_FULL_FLUSH)
     header = struct.pack(">IIBBBBB", 30, 20, 8, 2, 0, 0, 0)
-    bomb = zlib.compress(lines + bytes(500_000_000))
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bomb)
-    before = time.process_time()
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines + b"\xff" * 999)
     found = pixels(data + chunk(b"IEND", b""))
     assert found is not None
     assert not found.any()
-    # To unpack it all takes more than a hundred times as long.
-    assert time.process_time() - before < 0.1
 
 
 def test_a_panic_of_the_decoder_is_no_panic_here(monkeypatch: pytest.MonkeyPatch) -> None:
