@@ -36,6 +36,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.job import JobOptions
 from benchmarks import machine
 from benchmarks.ceiling import LIMITS, session
 from bundle import open_bundle
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     from bundle import Bundle
 
-BATCH = 64
+BATCH = JobOptions.batch_size
 KILLS = 3
 _PACKAGES = ("onnxruntime", "numpy", "pillow", "pyarrow", "ray")
 _MIB = 1 << 20

@@ -9,7 +9,7 @@ Knows no HTTP; believes no media type that a client states.
 1. No pixel is decoded before the header's size has passed the limits.
 2. Whatever the bytes are, the outcome is an array of the model's shape or a `ServingError`.
 3. Only five formats are read, each by its own decoder; nothing else in Pillow is reachable.
-4. What `plain_images` reads, Pillow would read to the same bit; all else is Pillow's.
+4. Pixels that `plain_images` reads are those of Pillow, to the bit; all else is Pillow's.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ MAX_SCANS = 32
 """Programs write ten for a progressive JPEG, or a few more."""
 
 _MOST_IN_HEAD = 32
+_HEAD_BYTES = 4
+"""Of a segment: 0xff, its marker, and its length from there on in two bytes."""
 _MOST = 4096
 _END = 0xD9
 _ALONE = frozenset((0x01, 0xD8))
@@ -44,10 +46,11 @@ def head(data: bytes) -> Iterator[Segment]:
     """The segments up to the first scan's own, 32 at most; fewer where something else stands."""
     at = len(START)
     for _ in range(_MOST_IN_HEAD):
-        if len(data) < at + 4 or data[at] != 0xFF:  # noqa: PLR2004  (every marker begins so)
+        begin = at + _HEAD_BYTES
+        if begin > len(data) or not data.startswith(b"\xff", at):
             return
-        marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        yield Segment(marker, at + 4, end)
+        marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : begin])
+        yield Segment(marker, begin, end)
         if marker == SCAN:
             return
         at = end

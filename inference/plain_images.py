@@ -6,7 +6,8 @@
 Plain is a PNG of 8 bits a channel in grey, RGB or RGBA, not interlaced, with no chunk that changes
 the picture; and a JPEG in grey or colour without EXIF, which may turn it.
 
-1. What is read here, Pillow reads to the same bit.
+1. What both read, Pillow reads to the same bit. It is stricter with two things that no pixel
+   depends on: the checksum over a whole PNG (those of its chunks are checked) and texts beside it.
 2. Nothing is refused here: what is not plain, or not whole, is Pillow's to read or to refuse.
 """
 
@@ -87,7 +88,8 @@ def plain_pixels(data: bytes, shape: Shape) -> NDArray[np.uint8] | None:
             pixels = decode_image_jpegturbo(data, _MODES[channels])
         else:
             pixels = decode_image_png_u8(data, (height, width), _MODES[channels])
-    except Exception:  # noqa: BLE001  (the library raises nothing more special)
+    # Whatever is wrong with a file, kornia-rs raises a plain `Exception`.
+    except Exception:  # noqa: BLE001  (said above; Pillow has the last word on the file)
         return None
     except BaseException as error:
         # A panic of Rust would pass everybody who answers for a request.

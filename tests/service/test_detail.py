@@ -13,13 +13,14 @@ import orjson
 import pytest
 import pytest_asyncio
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from inference import images
+from inference import image_decode
 from tests.support.http_app import JSON, NPY, array_of, npy, pixels_of, png_of, served
 from tests.support.tiny_bundle import write_tiny_bundle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     import httpx
@@ -235,18 +236,25 @@ async def test_what_running_requests_hold_together_is_bounded(app: Pair) -> None
 async def test_each_picture_is_decoded_once(app: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
 
-    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
+
         def note(*args: Any) -> Any:
-            decoded.append(function.__name__)
+            decoded.append(name)
             return function(*args)
 
-        return note
+        monkeypatch.setattr(owner, name, note)
 
-    for function in (images.read, images.decode):
-        monkeypatch.setattr(images, function.__name__, noted(function))
-    answer = await app[0].post("/v1/shift", files={"image": png_of(PHOTO)}, data=FIELDS)
-    assert answer.is_success
-    assert decoded == ["read"]
+    # Both ways to an image's pixels.
+    noted(image_decode, "plain_pixels")
+    noted(PngImageFile, "load_prepare")
+    profile = io.BytesIO()
+    Image.fromarray(PHOTO).save(profile, "PNG", icc_profile=b"nothing that is read in passing")
+    for picture, way in ((png_of(PHOTO), "plain_pixels"), (profile.getvalue(), "load_prepare")):
+        decoded.clear()
+        answer = await app[0].post("/v1/shift", files={"image": picture}, data=FIELDS)
+        assert answer.is_success
+        assert decoded == [way]
 
 
 async def test_a_neighbour_notices_nothing(client: httpx.AsyncClient) -> None:
